@@ -1,0 +1,67 @@
+"""Scores images with this trained model in an Azure Machine Learning online endpoint.
+
+``init`` loads the model of the directory ``AZUREML_MODEL_DIR``; ``run`` takes the rows of
+``_samples.json``, a JSON list of objects with the image as base64, and answers
+``{"result": rows}``: the other columns by name, a probability per label, and the scored label.
+"""
+
+import base64
+import csv
+import io
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+import torchvision
+import yaml
+from PIL import Image
+
+HEADS = {"ResNet": "zero_init_residual", "DenseNet": "memory_efficient"}
+
+network = None
+labels = []
+columns = []
+image_column = "image"
+
+
+def init():
+    """Load the model; called once, before the first request."""
+    global network, labels, columns, image_column
+    root = Path(os.environ["AZUREML_MODEL_DIR"])
+    folder = min(root.rglob("_meta.yaml"), key=lambda path: len(path.parts)).parent
+    spec = yaml.safe_load((folder / "model_spec.yaml").read_text("utf-8"))
+    extras = spec["flavor_extras"]
+    settings = extras["init_params"]
+    option = HEADS[extras["class"]]
+    network = getattr(torchvision.models, settings["model_name"])(
+        weights=None, num_classes=settings["num_classes"], **{option: settings[option]}
+    )
+    state = torch.load(folder / spec["model_file"], map_location="cpu", weights_only=True)
+    network.load_state_dict({key[len("model.") :]: value for key, value in state.items()})
+    network.eval()
+    with open(folder / spec["label_map_file"], encoding="utf-8", newline="") as file:
+        labels = [row[1] for row in list(csv.reader(file))[1:]]
+    image_column = spec["inputs"][0]["name"]
+    schema = json.loads((folder / "_schema.json").read_text("utf-8"))
+    columns = sorted(
+        column["name"] for column in schema["columnAttributes"] if not column.get("isFeature", True)
+    )
+
+
+def run(data):
+    """Score the rows of a request, a JSON text."""
+    return json.dumps({"result": [_scored(row) for row in json.loads(data)]})
+
+
+def _scored(row):
+    image = Image.open(io.BytesIO(base64.b64decode(row[image_column])))
+    if image.mode.startswith(("I", "F")):
+        raise ValueError(f"the image has the mode {image.mode}; expected 8 bits a channel")
+    pixels = torch.from_numpy(np.array(image.convert("RGB")))
+    batch = pixels.permute(2, 0, 1)[None].float().div(255).sub(0.5).div(0.5)
+    with torch.inference_mode():
+        probabilities = network(batch).softmax(dim=1)[0]
+    known = [row.get(column) for column in columns]
+    return [*known, *probabilities.tolist(), labels[int(probabilities.argmax())]]

@@ -1,0 +1,135 @@
+"""The COCO form of an image directory: images beside one annotation file."""
+
+import json
+import os
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
+from train_pytorch_model.ports.image_schema import classification_schema, label_name
+from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
+from train_pytorch_model.ports.paths import is_safe_name, read_inside
+
+MAX_ANNOTATION_BYTES = 2 << 30
+
+
+def read_coco(root: Path, port: str) -> ImageSet | None:
+    """Read the first ``*.json`` (by name) that is COCO annotations; None where none is.
+
+    The category of an image is the one category of its annotations. Classes are the categories in
+    the order of their ids, without gaps (the original cannot train from COCO, so no number is
+    taken yet).
+
+    Raises:
+        InvalidDatasetError: an image has annotations of several categories, or its file lies
+            outside the directory, or the annotations are damaged.
+    """
+    for path in sorted(root.glob("*.json")):
+        document = _annotations(root, path.name)
+        if document is not None:
+            return _image_set(document, root, port, path.name)
+    return None
+
+
+def _annotations(root: Path, name: str) -> dict[str, Any] | None:
+    try:
+        document = json.loads(read_inside(root, name, MAX_ANNOTATION_BYTES).decode("utf-8-sig"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict):
+        return None
+    keys = ("images", "annotations")
+    return document if all(isinstance(document.get(key), list) for key in keys) else None
+
+
+def _image_set(document: dict[str, Any], root: Path, port: str, name: str) -> ImageSet:
+    problems = Problems()
+    names = _categories(document.get("categories", []), problems)
+    numbers = sorted(names)
+    index_of = {number: index for index, number in enumerate(numbers)}
+    found = _category_ids(document["annotations"], problems)
+    files: list[str] = []
+    urls: list[str | None] = []
+    ids: list[Any] = []
+    labels: list[int] = []
+    for position, item in enumerate(document["images"]):
+        image = item if isinstance(item, dict) else {}
+        path, number, url = image.get("file_name"), image.get("id"), image.get("coco_url")
+        if not isinstance(path, str) or not isinstance(number, int | str):
+            problems.add(f"images[{position}] has not a file_name and an id")
+            continue
+        if not is_safe_name(path):
+            problems.add(f"images[{position}] names {shortened(path)!r}, outside the directory")
+            continue
+        categories = found.get(number, set())
+        if len(categories) > 1:
+            problems.add(
+                f"image {shortened(path)!r} has annotations of {len(categories)} categories"
+            )
+        elif categories - names.keys():
+            problems.add(f"image {shortened(path)!r} has a category_id that no category has")
+        files.append(path)
+        urls.append(url if isinstance(url, str) and url else None)
+        ids.append(number)
+        labels.append(index_of.get(next(iter(categories), None), UNLABELLED))  # type: ignore[arg-type]  # None is no id, which .get may be asked for
+    if not document["images"]:
+        problems.add("images is empty")
+    if problems:
+        raise InvalidDatasetError(
+            f"{port}: {name} has {problems}. An image classifier takes COCO images whose "
+            "annotations are of one category each; correct the annotations."
+        )
+    schema = classification_schema([names[number] for number in numbers])
+    columns: dict[str, pa.Array] = {"id": _array(ids)}
+    if numbers:
+        known = [None if i == UNLABELLED else schema.classes[i] for i in labels]
+        columns["category"] = pa.array(known, pa.string())
+    return ImageSet(
+        port=port,
+        root=root,
+        files=pa.array([os.fsencode(file) for file in files], pa.binary()),
+        urls=pa.array(urls, pa.string()) if any(urls) else None,
+        labels=np.array(labels, dtype=np.int64),
+        schema=schema,
+        columns=columns,
+    )
+
+
+def _categories(declared: object, problems: Problems) -> dict[int, str]:
+    names: dict[int, str] = {}
+    for item in declared if isinstance(declared, list) else []:
+        category = item if isinstance(item, dict) else {}
+        number, name = category.get("id"), label_name(category.get("name"))
+        if not isinstance(number, int) or name is None:
+            problems.add(f"category {shortened(repr(category))} has not an integer id and a name")
+        elif number in names or name in names.values():
+            problems.add(f"category {shortened(repr(category))} is declared twice")
+        else:
+            names[number] = name
+    return names
+
+
+def _category_ids(annotations: list[Any], problems: Problems) -> dict[Any, set[Any]]:
+    """Image id → the category ids of its annotations."""
+    found: dict[Any, set[Any]] = defaultdict(set)
+    for position, item in enumerate(annotations):
+        annotation = item if isinstance(item, dict) else {}
+        image, category = annotation.get("image_id"), annotation.get("category_id")
+        if not isinstance(image, int | str):
+            problems.add(f"annotations[{position}] has no image_id")
+        elif isinstance(category, int):
+            found[image].add(category)
+        elif category is not None:
+            problems.add(f"annotations[{position}] has a category_id that is not an integer")
+    return found
+
+
+def _array(ids: list[Any]) -> pa.Array:
+    try:
+        return pa.array(ids, pa.int64())
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return pa.array([str(number) for number in ids])

@@ -1,0 +1,148 @@
+"""ImageDirectory: which of its forms a directory has, and whether two belong together."""
+
+import base64
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from train_pytorch_model.errors import InvalidDatasetError, NotLabeledDatasetError, quoted
+from train_pytorch_model.ports.class_folders import EXTENSIONS, read_class_folders, read_flat
+from train_pytorch_model.ports.coco import read_coco
+from train_pytorch_model.ports.image_bytes import image_bytes
+from train_pytorch_model.ports.image_list import LIST, META, SCHEMA, read_with_metadata
+from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
+from train_pytorch_model.ports.paths import reason
+
+
+def read_image_directory(root: Path, port: str) -> ImageSet:
+    """Read an ImageDirectory of any form, without opening an image.
+
+    The forms are tried in the original's order: with metadata, COCO, class folders, and images
+    without labels. A directory that is meant to have metadata but cannot be read as such is an
+    error, never read as class folders.
+
+    Args:
+        root: the directory.
+        port: the name of the input, for messages.
+
+    Raises:
+        InvalidDatasetError: there is no such directory, it is damaged, or it holds no image.
+    """
+    try:
+        if not root.is_dir():
+            found = "a file" if root.exists() else "nothing"
+            raise InvalidDatasetError(
+                f"{port}: found {found} at {str(root)!r}, expected an image directory; connect the "
+                "output of Convert to Image Directory, or name a folder of images."
+            )
+        if os.path.lexists(root / META):
+            return read_with_metadata(root, port)
+        left = [name for name in (LIST, SCHEMA) if os.path.lexists(root / name)]
+        if left:
+            raise InvalidDatasetError(
+                f"{port}: {META} is missing beside {left[0]}, so the directory is incomplete; copy "
+                "it whole, or write it again with Convert to Image Directory."
+            )
+        image_set = read_coco(root, port) or read_class_folders(root, port) or read_flat(root, port)
+    except OSError as error:
+        raise InvalidDatasetError(
+            f"{port}: {error.filename or str(root)!r} cannot be read ({reason(error)}); make the "
+            "whole directory readable."
+        ) from error
+    if image_set is None:
+        raise InvalidDatasetError(
+            f"{port}: found no image in {str(root)!r}, expected files that end in "
+            f"{' '.join(EXTENSIONS)} in one folder per category."
+        )
+    return image_set
+
+
+def labelled(image_set: ImageSet) -> ImageSet:
+    """The images of ``image_set`` that have a label.
+
+    Raises:
+        NotLabeledDatasetError: none has.
+        InvalidDatasetError: there are fewer than two categories to tell apart.
+    """
+    keep = image_set.labels != UNLABELLED
+    if not keep.any():
+        why = (
+            "its schema has no column of labels"
+            if image_set.schema.label_column is None
+            else f"the column {image_set.schema.label_column!r} is empty"
+        )
+        raise NotLabeledDatasetError(
+            f"{image_set.port}: none of its {len(image_set):,} images has a label ({why}), "
+            "expected a category for each; put the images into one folder per category and run "
+            "Convert to Image Directory."
+        )
+    if len(image_set.schema.categories) < 2:
+        raise InvalidDatasetError(
+            f"{image_set.port}: found one category "
+            f"({quoted(list(image_set.schema.categories.values()))}), expected at least two to "
+            "tell apart; each folder directly below the directory is one category."
+        )
+    return image_set if keep.all() else take(image_set, np.flatnonzero(keep))
+
+
+def take(image_set: ImageSet, indices: Any) -> ImageSet:
+    """The images of ``image_set`` at ``indices``, in that order."""
+    return replace(
+        image_set,
+        files=image_set.files.take(indices),
+        urls=None if image_set.urls is None else image_set.urls.take(indices),
+        labels=image_set.labels[indices],
+        columns={name: values.take(indices) for name, values in image_set.columns.items()},
+    )
+
+
+def with_labels_of(validation: ImageSet, training: ImageSet) -> ImageSet:
+    """``validation`` with its classes numbered as those of ``training``, matched by name.
+
+    Raises:
+        InvalidDatasetError: their categories are not the same set of names.
+    """
+    known = training.schema.class_index
+    there, here = set(known), set(validation.schema.class_index)
+    if there != here:
+        sides = [
+            f"{len(names):,} missing in {port}: {quoted(sorted(names))}"
+            for port, names in ((validation.port, there - here), (training.port, here - there))
+            if names
+        ]
+        raise InvalidDatasetError(
+            f"{training.port} and {validation.port}: categories differ, {' and '.join(sides)}; "
+            "expected the same names in both. Split both from one image directory, or add the "
+            "missing categories."
+        )
+    new_index = np.full(len(validation.schema.classes), UNLABELLED, dtype=np.int64)
+    for index, name in validation.schema.categories.items():
+        new_index[index] = known[name]
+    return replace(validation, labels=new_index[validation.labels], schema=training.schema)
+
+
+def samples(image_set: ImageSet, count: int = 3) -> list[dict[str, Any]]:
+    """The first ``count`` images as rows of a ``_samples.json``: a key per column of the schema.
+
+    An image is the base64 of its file. One that is absent or larger than 16 MB is passed over.
+    """
+    rows: list[dict[str, Any]] = []
+    for index in range(len(image_set)):
+        if len(rows) == count:
+            break
+        try:
+            content = image_bytes(image_set, index, max_bytes=16 << 20)
+        except OSError:
+            continue
+        row = {name: values[index].as_py() for name, values in image_set.columns.items()}
+        row[image_set.schema.image_column] = base64.b64encode(content).decode("ascii")
+        rows.append({column["name"]: row.get(column["name"]) for column in _columns(image_set)})
+    return rows
+
+
+def _columns(image_set: ImageSet) -> list[dict[str, Any]]:
+    columns: list[dict[str, Any]] = image_set.schema.document["columnAttributes"]
+    return columns

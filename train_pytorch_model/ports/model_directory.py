@@ -1,0 +1,221 @@
+"""UntrainedModelDirectory and ModelDirectory, which are one format: a spec and a state dict."""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+import yaml
+from torch import Tensor
+
+from train_pytorch_model.errors import InvalidModelDirectoryError, Problems, scalar, shortened
+from train_pytorch_model.ports.model_spec import (
+    LABELS,
+    ModelSpec,
+    parse_model_spec,
+    trained_spec_document,
+    untrained_spec_document,
+)
+from train_pytorch_model.ports.paths import open_inside, read_inside, reason
+
+META = "_meta.yaml"
+SPEC = "model_spec.yaml"
+SCHEMA = "_schema.json"
+SAMPLES = "_samples.json"
+
+MAX_YAML_BYTES = 1 << 20
+MAX_LABELS_BYTES = 64 << 20
+
+_WRITE_AGAIN = "connect the output of ResNet, DenseNet or Train PyTorch Model"
+
+
+@dataclass(frozen=True)
+class ModelDirectory:
+    """A model directory in memory.
+
+    Attributes:
+        port: the name of the input, for messages.
+        spec: what it says of its network.
+        weights: the state dict as it stands in the file, on the CPU.
+        labels: class index → label; None for an untrained model.
+    """
+
+    port: str
+    spec: ModelSpec
+    weights: Mapping[str, Tensor]
+    labels: tuple[str, ...] | None
+
+
+def read_model_directory(root: Path, port: str) -> ModelDirectory:
+    """Read a model directory; nothing in it is executed.
+
+    Args:
+        root: the directory.
+        port: the name of the input, for messages.
+
+    Raises:
+        InvalidModelDirectoryError: there is none, it is damaged, or it is not a PyTorch model of a
+            state dict.
+    """
+    if not root.is_dir():
+        found = "a file" if root.exists() else "nothing"
+        raise InvalidModelDirectoryError(
+            f"{port}: found {found} at {str(root)!r}, expected a model directory; {_WRITE_AGAIN}."
+        )
+    meta = _read_yaml(root, META, port)
+    kind = meta.get("type")
+    if kind not in ("ModelDirectory", "UntrainedModelDirectory"):
+        raise InvalidModelDirectoryError(
+            f"{port}: {META} has type {scalar(kind)}, expected 'ModelDirectory'; {_WRITE_AGAIN}."
+        )
+    spec_name = meta.get("model", SPEC)
+    if not isinstance(spec_name, str):
+        raise InvalidModelDirectoryError(
+            f"{port}: {META} has model {scalar(spec_name)}, expected {SPEC!r}; {_WRITE_AGAIN}."
+        )
+    problems = Problems()
+    spec = parse_model_spec(_read_yaml(root, spec_name, port), problems)
+    if problems:
+        raise InvalidModelDirectoryError(
+            f"{port}: {spec_name} has {problems}. Expected a PyTorch model; {_WRITE_AGAIN}."
+        )
+    return ModelDirectory(
+        port=port,
+        spec=spec,
+        weights=_read_weights(root, spec.weights_file, port),
+        labels=None if spec.labels_file is None else _read_labels(root, spec.labels_file, port),
+    )
+
+
+def _unreadable(port: str, name: str, error: OSError) -> InvalidModelDirectoryError:
+    return InvalidModelDirectoryError(
+        f"{port}: {shortened(name)!r} cannot be read ({reason(error)}), expected it in a model "
+        f"directory; {_WRITE_AGAIN}."
+    )
+
+
+def _read_yaml(root: Path, name: str, port: str) -> dict[Any, Any]:
+    try:
+        document = yaml.safe_load(read_inside(root, name, MAX_YAML_BYTES).decode("utf-8-sig"))
+    except OSError as error:
+        raise _unreadable(port, name, error) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InvalidModelDirectoryError(
+            f"{port}: {name} is not YAML ({type(error).__name__}), expected a mapping of plain "
+            f"values; {_WRITE_AGAIN}."
+        ) from error
+    return document if isinstance(document, dict) else {}
+
+
+def _read_weights(root: Path, name: str, port: str) -> dict[str, Tensor]:
+    try:
+        with open_inside(root, name) as file:
+            _check_not_compressed(file)
+            state = torch.load(file, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise _unreadable(port, name, error) from error
+    except Exception as error:  # torch.load raises anything on a damaged file
+        summary = (str(error) or type(error).__name__).split("\n", 1)[0].split(". ", 1)[0]
+        raise InvalidModelDirectoryError(
+            f"{port}: {name!r} is not a state dict saved by PyTorch ({shortened(summary)}); "
+            f"{_WRITE_AGAIN}."
+        ) from error
+    tensors = isinstance(state, dict) and all(
+        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
+    )
+    if not tensors:
+        raise InvalidModelDirectoryError(
+            f"{port}: {name!r} holds {scalar(state)}, expected a state dict (a tensor per name); "
+            f"{_WRITE_AGAIN}."
+        )
+    return dict(state)
+
+
+def _check_not_compressed(file: BinaryIO) -> None:
+    """Refuse a zip whose content is larger than the file: PyTorch stores, it does not compress."""
+    if zipfile.is_zipfile(file):
+        file.seek(0)
+        with zipfile.ZipFile(file) as archive:
+            expanded = sum(entry.file_size for entry in archive.infolist())
+        if expanded > file.seek(0, io.SEEK_END):
+            raise ValueError("its content is compressed")
+    file.seek(0)
+
+
+def _read_labels(root: Path, name: str, port: str) -> tuple[str, ...]:
+    """Class index → label. Labels are text, whatever they look like (``01``, ``nan``)."""
+    try:
+        text = read_inside(root, name, MAX_LABELS_BYTES).decode("utf-8-sig")
+        rows = list(csv.reader(io.StringIO(text, newline="")))
+        labels = {int(row[0]): row[1] for row in rows[1:] if row}
+        if sorted(labels) != list(range(len(labels))) or len(labels) != len(rows[1:]):
+            raise ValueError("the indices are not 0, 1, 2, …")
+    except OSError as error:
+        raise _unreadable(port, name, error) from error
+    except (ValueError, IndexError, csv.Error) as error:
+        raise InvalidModelDirectoryError(
+            f"{port}: {name!r} is not a table of an index and a label ({shortened(str(error))}); "
+            f"{_WRITE_AGAIN}."
+        ) from error
+    return tuple(labels[index] for index in range(len(labels)))
+
+
+def write_untrained_model(folder: Path, spec: ModelSpec, weights: Mapping[str, Tensor]) -> None:
+    """Fill an empty folder with an UntrainedModelDirectory.
+
+    Args:
+        folder: the folder, which exists.
+        spec: what to say of the network.
+        weights: its state dict, names as the original's (``model.conv1.weight``, …).
+    """
+    torch.save(dict(weights), folder / spec.weights_file)
+    _write_yaml(folder / SPEC, untrained_spec_document(spec))
+    _write_yaml(folder / META, {"type": "ModelDirectory", "extension": {}, "model": SPEC})
+
+
+def write_trained_model(
+    folder: Path,
+    spec: ModelSpec,
+    weights: Mapping[str, Tensor],
+    labels: Sequence[str],
+    schema: Mapping[str, Any],
+    samples: Sequence[Mapping[str, Any]],
+) -> None:
+    """Fill an empty folder with a ModelDirectory that Score Image Model reads.
+
+    Args:
+        folder: the folder, which exists.
+        spec: what to say of the network, with ``num_classes`` and ``labels_file``.
+        weights: its state dict, names as the original's.
+        labels: class index → label.
+        schema: the ``_schema.json`` of the training images.
+        samples: the ``_samples.json`` of the training images.
+    """
+    torch.save(dict(weights), folder / spec.weights_file)
+    with open(folder / LABELS, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["", "label"])
+        writer.writerows(enumerate(labels))
+    _write_json(folder / SCHEMA, schema)
+    _write_json(folder / SAMPLES, samples)
+    deployment = resources.files("train_pytorch_model") / "deployment"
+    for name in ("score.py", "conda_env.yaml"):
+        (folder / name).write_text((deployment / name).read_text("utf-8"), "utf-8")
+    _write_yaml(folder / SPEC, trained_spec_document(spec))
+    meta = {"type": "ModelDirectory", "extension": {}, "model": SPEC}
+    trained = {"registerModel": True, "modelOutputPath": "trained_model_outputs"}
+    _write_yaml(folder / META, {**meta, **trained})
+
+
+def _write_yaml(path: Path, document: Mapping[str, Any]) -> None:
+    path.write_text(yaml.safe_dump(document, sort_keys=False), "ascii")
+
+
+def _write_json(path: Path, document: object) -> None:
+    path.write_text(json.dumps(document, indent=2), "ascii")

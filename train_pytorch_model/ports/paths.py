@@ -1,0 +1,58 @@
+"""Names of files that an input directory gives, which must stay inside that directory."""
+
+import os
+import re
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+SUSPICIOUS = r"\x00|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|^$"
+"""A pattern that every unsafe relative name matches (RE2 and Python syntax)."""
+
+_SUSPICIOUS = re.compile(SUSPICIOUS)
+
+
+def is_safe_name(name: str) -> bool:
+    """Whether ``name`` is a relative path that does not climb: no ``..``, root, drive or NUL."""
+    return _SUSPICIOUS.search(name) is None
+
+
+def open_inside(root: Path, name: str) -> BinaryIO:
+    """Open the regular file ``name`` below ``root`` for reading.
+
+    Raises:
+        OSError: the file is absent or unreadable, is not a regular file, or lies outside ``root``
+            (by its name or through a symbolic link).
+    """
+    if not is_safe_name(name):
+        raise OSError("its path leaves the directory")
+    real = os.path.realpath(root / name)
+    if not real.startswith(os.path.realpath(root) + os.sep):
+        raise OSError("a link leads out of the directory")
+    # O_NONBLOCK: opening a named pipe must not wait for a writer.
+    descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError("it is not a regular file")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return open(descriptor, "rb")
+
+
+def read_inside(root: Path, name: str, max_bytes: int) -> bytes:
+    """The content of the file ``name`` below ``root``.
+
+    Raises:
+        OSError: as ``open_inside``, or the file is larger than ``max_bytes``.
+    """
+    with open_inside(root, name) as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(f"it is larger than {max_bytes:,} bytes")
+    return content
+
+
+def reason(error: OSError) -> str:
+    """What an OSError says, without its number and path: ``No such file or directory``."""
+    return error.strerror or str(error)
