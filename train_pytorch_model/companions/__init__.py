@@ -1,0 +1,1 @@
+"""The neighbours of Train PyTorch Model in a pipeline, each a command of its own."""

@@ -1,0 +1,1 @@
+"""ImageSet → batches: decode each image once, keep it as bytes, normalise it on the device."""

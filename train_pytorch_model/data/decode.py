@@ -1,0 +1,91 @@
+"""An image file's bytes → RGB pixels, as the original's Pillow makes them."""
+
+import io
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
+
+Image.init()
+
+# The formats that hold pictures; among the others of Pillow is EPS, which runs Ghostscript.
+_PICTURES = "JPEG PNG BMP DIB PPM TIFF WEBP GIF JPEG2000 AVIF ICO PCX PSD QOI SGI TGA"
+FORMATS = tuple(name for name in _PICTURES.split() if name in Image.OPEN)
+
+MAX_PIXELS = 89_478_485
+"""The largest image that is decoded, Pillow's own warning limit: 256 MB as RGB."""
+
+PNG_END = b"IEND\xaeB`\x82"
+"""The last chunk of every whole PNG, which Pillow does without."""
+
+# PNGs of cameras carry profiles and text of more than Pillow's 1 MB a chunk; as in the original
+# they load. The total is still bounded by MAX_TEXT_MEMORY (64 MB).
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
+
+
+class UnreadableImageError(Exception):
+    """An image cannot be decoded; the message says why in a few words."""
+
+
+def decode(content: bytes) -> NDArray[np.uint8]:
+    """Decode an image to (height, width, 3) uint8, RGB.
+
+    8-bit modes become RGB by Pillow's ``convert("RGB")``: alpha and EXIF rotation are ignored and
+    the first page of several is used, as in the original. Deeper modes are scaled to 8 bits
+    (see ``to_8_bits``), where the original clips them.
+
+    Raises:
+        UnreadableImageError: it is not an image of a known format, is damaged or truncated, or has
+            more than MAX_PIXELS pixels.
+    """
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadableImageError(f"it has {image.width}x{image.height} pixels")
+            image.load()
+            if image.format == "PNG" and PNG_END not in content:
+                raise UnreadableImageError("the file is truncated")
+            if image.mode.startswith(("I", "F")):
+                return np.repeat(to_8_bits(np.asarray(image))[:, :, np.newaxis], 3, axis=2)
+            return np.array(image.convert("RGB"))
+    except UnreadableImageError:
+        raise
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow raises anything on damaged files: struct.error, KeyError, …
+        raise UnreadableImageError(_why(error)) from error
+
+
+def to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale the values of a deep greyscale image, (height, width), to 0…255.
+
+    16-bit images (``uint16``) use the whole range of their type. 32-bit integers and floats say
+    nothing of their range, so the smallest usual one that holds all values is taken: 0…1 (floats),
+    0…255, 0…65535; values beyond all of them are stretched between their minimum and maximum.
+
+    Raises:
+        UnreadableImageError: a value is infinite or not a number.
+    """
+    numbers = values.astype(np.float64)
+    if not np.isfinite(numbers).all():
+        raise UnreadableImageError("it has pixels that are not finite numbers")
+    low, high = float(numbers.min()), float(numbers.max())
+    if values.dtype.kind == "u":
+        low, high = 0.0, float(np.iinfo(values.dtype).max)
+    else:
+        usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
+        fitting = [limit for limit in usual if low >= 0 and high <= limit]
+        if fitting:
+            low, high = 0.0, fitting[0]
+    scale = 255.0 / (high - low) if high > low else 0.0
+    result: NDArray[np.uint8] = np.rint((numbers - low) * scale).astype(np.uint8)
+    return result
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "it is not an image of a known format"
+    text = str(error.args[0]) if error.args else type(error).__name__
+    return text.split(os.linesep, 1)[0]

@@ -1,0 +1,181 @@
+"""ImageSet → pixels and labels: every image decoded once, all of one size."""
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from train_pytorch_model.data.decode import UnreadableImageError, decode
+from train_pytorch_model.data.memory import uint8_array
+from train_pytorch_model.errors import InvalidDatasetError, examples, shortened
+from train_pytorch_model.ports.image_bytes import image_bytes
+from train_pytorch_model.ports.image_directory import take
+from train_pytorch_model.ports.image_set import ImageSet
+from train_pytorch_model.ports.paths import reason
+
+MAX_UNREADABLE = 0.01
+"""The part of a data set that may be left out because it cannot be decoded."""
+
+CHUNK = 4096
+"""Images that wait to be decoded at a time: a million of them would fill the memory."""
+
+Progress = Callable[[int], object]
+"""Is told how many more images have been read."""
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """The n decoded images of a data set.
+
+    Attributes:
+        images: the images that could be read, in order: n of them.
+        pixels: (n, height, width, 3) uint8, RGB; on the CPU.
+        labels: (n,) int64, indices into ``images.schema.classes``.
+        unreadable: ``path: why`` of each image that was left out.
+    """
+
+    images: ImageSet
+    pixels: Tensor
+    labels: Tensor
+    unreadable: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.pixels.shape[1], self.pixels.shape[2]
+
+
+def read_pixels(image_set: ImageSet, index: int) -> NDArray[np.uint8]:
+    """The pixels of one image, (height, width, 3) uint8, RGB.
+
+    Raises:
+        UnreadableImageError: it cannot be read or decoded; the message says why.
+    """
+    try:
+        return decode(image_bytes(image_set, index))
+    except OSError as error:
+        raise UnreadableImageError(reason(error)) from error
+
+
+def load_labelled_images(image_set: ImageSet, progress: Progress) -> LabelledImages:
+    """Decode every image of a data set whose images all have a label.
+
+    A few unreadable images (at most MAX_UNREADABLE of them, never all of a class) are left out.
+
+    Raises:
+        InvalidDatasetError: more are unreadable, or the images are not of one size.
+        OutOfMemoryError: the decoded images fit neither in memory nor on disk.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, of odd metadata; the pixels are what counts
+        pixels = _array_for(image_set)
+        sizes: Counter[tuple[int, int]] = Counter()
+        unreadable: dict[int, str] = {}
+        for index, outcome in enumerate(_decode_into(pixels, image_set)):
+            if isinstance(outcome, str):
+                unreadable[index] = outcome
+            else:
+                sizes[outcome] += 1
+            progress(1)
+    _check_unreadable(image_set, unreadable)
+    _check_sizes(image_set, sizes)
+    readable = image_set
+    if unreadable:
+        keep = np.delete(np.arange(len(image_set)), list(unreadable))
+        readable = take(image_set, keep)
+        pixels = _closed_up(pixels, keep)
+    return LabelledImages(
+        images=readable,
+        pixels=pixels,
+        labels=torch.from_numpy(readable.labels),
+        unreadable=tuple(f"{image_set.file(i)}: {why}" for i, why in unreadable.items()),
+    )
+
+
+def _array_for(image_set: ImageSet) -> Tensor:
+    """(n, height, width, 3) uint8 for images of the first readable one's size; none if none is."""
+    for index in range(len(image_set)):
+        try:
+            shape = read_pixels(image_set, index).shape
+        except UnreadableImageError:
+            continue
+        return uint8_array((len(image_set), *shape), image_set.port)
+    return torch.empty(0, dtype=torch.uint8)
+
+
+def _decode_into(pixels: Tensor, image_set: ImageSet) -> Iterator[tuple[int, int] | str]:
+    """Fill ``pixels``; yields for each image, in order, its (height, width) or why it is none."""
+
+    def decode_one(index: int) -> tuple[int, int] | str:
+        try:
+            image = read_pixels(image_set, index)
+        except UnreadableImageError as error:
+            return str(error)
+        if image.shape == pixels.shape[1:]:
+            pixels[index] = torch.from_numpy(image)
+        return image.shape[0], image.shape[1]
+
+    with ThreadPoolExecutor(decoding_threads(), "decode") as pool:
+        try:
+            for start in range(0, len(image_set), CHUNK):
+                yield from pool.map(decode_one, range(start, min(start + CHUNK, len(image_set))))
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def decoding_threads() -> int:
+    """Threads that read and decode: Pillow releases the GIL, and reading waits for storage."""
+    return max(8, 2 * len(os.sched_getaffinity(0)))
+
+
+def _check_unreadable(image_set: ImageSet, unreadable: dict[int, str]) -> None:
+    lost = sorted(unreadable)
+    if not lost:
+        return
+    labels = image_set.labels
+    readable = np.delete(labels, lost)
+    emptied = sorted(set(labels[lost]) - set(readable))
+    if len(lost) <= MAX_UNREADABLE * len(image_set) and not emptied:
+        return
+    named = examples(
+        [f"{shortened(image_set.file(i))!r} ({shortened(unreadable[i])})" for i in lost]
+    )
+    classes = [repr(shortened(image_set.schema.classes[i])) for i in emptied]
+    every = f", all those of {examples(classes)} among them" if emptied else ""
+    raise InvalidDatasetError(
+        f"{image_set.port}: {len(lost):,} of {len(image_set):,} images cannot be read{every}; "
+        f"expected at most {MAX_UNREADABLE:.0%}, and some of each category: {named}. Replace or "
+        "remove these files."
+    )
+
+
+def _check_sizes(image_set: ImageSet, sizes: Counter[tuple[int, int]]) -> None:
+    if len(sizes) <= 1:
+        return
+    counts = examples(
+        [f"{count:,} of {width}x{height}" for (height, width), count in sizes.most_common()]
+    )
+    raise InvalidDatasetError(
+        f"{image_set.port}: images have {len(sizes):,} sizes (width x height): {counts}; expected "
+        "one. Bring them to one size with Init Image Transformation (Resize, then Center crop) and "
+        "Apply Image Transformation."
+    )
+
+
+def _closed_up(pixels: Tensor, keep: NDArray[Any]) -> Tensor:
+    """Move the kept rows to the front, in place: a second array might not fit in memory."""
+    for target, source in enumerate(keep):
+        if target != source:
+            pixels[target] = pixels[int(source)]
+    return pixels[: len(keep)]

@@ -1,0 +1,1 @@
+"""Batches → weights: the epoch loop and everything that decides a number in it."""

@@ -1,0 +1,149 @@
+"""The epoch loop: batches → the weights of the best epoch."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from train_pytorch_model.data.batches import TrainingBatches, ValidationBatches
+from train_pytorch_model.engine.early_stopping import EarlyStopping, is_better
+from train_pytorch_model.engine.schedule import learning_rate
+from train_pytorch_model.engine.sums import Sums
+from train_pytorch_model.errors import DivergedError
+from train_pytorch_model.params import TrainingParams
+from train_pytorch_model.report.metrics import EpochMetrics, MetricSink
+
+MOMENTUM = 0.9
+WEIGHT_DECAY = 1e-4
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What training gives.
+
+    Attributes:
+        history: one entry an epoch that was run; exactly one is ``best``.
+        stopped_because: why there is no further epoch, for people.
+    """
+
+    history: tuple[EpochMetrics, ...]
+    stopped_because: str
+
+    @property
+    def best(self) -> EpochMetrics:
+        """The epoch whose weights the network has."""
+        return next(metrics for metrics in self.history if metrics.best)
+
+
+def fit(
+    net: nn.Module,
+    training: TrainingBatches,
+    validation: ValidationBatches,
+    params: TrainingParams,
+    sink: MetricSink,
+    warmup_epochs: int = 0,
+) -> Fit:
+    """Train ``net`` in place; it ends with the weights of the epoch of lowest validation loss.
+
+    SGD with Nesterov momentum 0.9 and weight decay 1e-4, as the original's.
+
+    Raises:
+        DivergedError: the training or the validation loss became infinite or not a number.
+    """
+    optimizer = torch.optim.SGD(
+        net.parameters(),
+        lr=params.learning_rate,
+        momentum=MOMENTUM,
+        weight_decay=WEIGHT_DECAY,
+        nesterov=True,
+    )
+    stopping = EarlyStopping(params.patience)
+    history: list[EpochMetrics] = []
+    best_weights: Mapping[str, Tensor] = {}
+    best_loss: float | None = None
+    stopped_because = f"all {params.epochs} epochs are done"
+    for epoch in range(params.epochs):
+        started = time.perf_counter()
+        rate = learning_rate(epoch, params.epochs, params.learning_rate, warmup_epochs)
+        training_loss, training_top1, _ = train_epoch(net, training, epoch, rate, optimizer, sink)
+        trained = time.perf_counter()
+        _check_finite(training_loss, "training", epoch, params)
+        validation_loss, top1, top5 = evaluate(net, validation)
+        _check_finite(validation_loss, "validation", epoch, params)
+        better = is_better(validation_loss, best_loss)
+        metrics = EpochMetrics(
+            epoch=epoch + 1,
+            learning_rate=rate,
+            training_loss=training_loss,
+            training_top1=training_top1,
+            validation_loss=validation_loss,
+            validation_top1=top1,
+            validation_top5=top5,
+            images_per_second=len(training) * training.batch_size / (trained - started),
+            seconds=time.perf_counter() - started,
+            best=better,
+        )
+        if better:
+            best_loss, best_weights = validation_loss, _copy(net)
+            history = [replace(past, best=False) for past in history]
+        history.append(metrics)
+        sink.epoch(metrics)
+        if stopping.should_stop(validation_loss) and epoch + 1 < params.epochs:
+            stopped_because = (
+                f"the validation loss did not decrease in {params.patience} consecutive epochs"
+            )
+            break
+    net.load_state_dict(best_weights)
+    return Fit(tuple(history), stopped_because)
+
+
+def train_epoch(
+    net: nn.Module,
+    batches: TrainingBatches,
+    epoch: int,
+    rate: float,
+    optimizer: torch.optim.Optimizer,
+    sink: MetricSink,
+) -> tuple[float, float, float]:
+    """One pass over the training batches; mean loss, top-1 and top-5 accuracy while training."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    net.train()
+    sums = Sums(batches.device)
+    for images, labels in batches.epoch(epoch):
+        logits = net(images)
+        loss = cross_entropy(logits, labels)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+        optimizer.step()
+        sums.add(logits, labels, loss)
+        sink.batch(len(labels), loss)
+    return sums.means()
+
+
+@torch.inference_mode()
+def evaluate(net: nn.Module, batches: ValidationBatches) -> tuple[float, float, float]:
+    """One pass over the validation batches; mean loss, top-1 and top-5 accuracy."""
+    net.eval()
+    sums = Sums(batches.device)
+    for images, labels in batches:
+        logits = net(images)
+        sums.add(logits, labels, cross_entropy(logits, labels))
+    return sums.means()
+
+
+def _check_finite(loss: float, which: str, epoch: int, params: TrainingParams) -> None:
+    if not math.isfinite(loss):
+        raise DivergedError(
+            f"learning_rate: the {which} loss became {loss} in epoch {epoch + 1} with a learning "
+            f"rate of {params.learning_rate}; choose a smaller one, such as "
+            f"{params.learning_rate / 10:.3g}."
+        )
+
+
+def _copy(net: nn.Module) -> dict[str, Tensor]:
+    return {name: value.detach().clone() for name, value in net.state_dict().items()}

@@ -1,0 +1,81 @@
+"""Where a run computes, and how exactly: settled once, before training."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+
+from train_pytorch_model.errors import OutOfMemoryError, UserError
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The device that trains, ``cpu`` or ``cuda``, and its name for people."""
+
+    device: torch.device
+    name: str
+
+
+def start(device: str) -> Runtime:
+    """Choose the device and make every operation on it deterministic.
+
+    Args:
+        device: ``auto`` (a GPU where there is one, else the CPU), ``cpu`` or ``cuda``.
+
+    Raises:
+        UserError: ``cuda`` was asked for and there is no GPU; or the run was launched as one of
+            several processes, which is not supported yet.
+    """
+    processes = _world_size()
+    if processes > 1:
+        raise UserError(
+            f"launched as one of {processes} processes, expected one: training on several GPUs is "
+            "not supported yet; set instance_count and process_count_per_instance to 1."
+        )
+    available = torch.cuda.is_available()
+    if device == "cuda" and not available:
+        raise UserError(
+            "--device is 'cuda', found no GPU that PyTorch can use; choose a GPU compute, or leave "
+            "--device out."
+        )
+    # cuBLAS is deterministic only with a fixed workspace; it reads this when CUDA starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    if device == "cpu" or not available:
+        return Runtime(torch.device("cpu"), f"CPU, {torch.get_num_threads()} threads")
+    return Runtime(torch.device("cuda"), torch.cuda.get_device_name())
+
+
+def _world_size() -> int:
+    """The number of processes of the run: torchrun's and Azure's variable, or Open MPI's."""
+    for variable in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE"):
+        if os.environ.get(variable, "").isdigit():
+            return int(os.environ[variable])
+    return 1
+
+
+@contextmanager
+def memory_for(batch_size: int) -> Iterator[None]:
+    """Within the block, a device or machine that is out of memory is the user's error.
+
+    Raises:
+        OutOfMemoryError: an allocation failed.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _too_large(batch_size) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):  # what the CPU's allocator says
+            raise
+        raise _too_large(batch_size) from error
+
+
+def _too_large(batch_size: int) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"batch_size: training on {batch_size} images at once does not fit in memory; choose a "
+        "smaller batch size, smaller images, or a larger compute."
+    )

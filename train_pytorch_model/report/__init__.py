@@ -1,0 +1,1 @@
+"""Metrics → people and services."""

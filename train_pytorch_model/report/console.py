@@ -1,0 +1,87 @@
+"""The run as its user sees it: progress bars, a table line per epoch, and plain lines."""
+
+import sys
+from typing import NoReturn
+
+from torch import Tensor
+from tqdm import tqdm
+
+from train_pytorch_model.errors import printable
+from train_pytorch_model.report.metrics import EpochMetrics
+
+HEADER = (
+    "  epoch  learning rate  training loss   top-1  validation loss   top-1   top-5"
+    "   images/s   time"
+)
+
+
+def say(line: str) -> None:
+    """Print one line, above a progress bar if there is one."""
+    tqdm.write(printable(line), file=sys.stdout)
+
+
+def warn(line: str) -> None:
+    """Print a warning, one line, on stderr."""
+    tqdm.write(f"warning: {printable(line)}", file=sys.stderr)
+
+
+def progress_bar(total: int, what: str) -> "tqdm[NoReturn]":
+    """A progress bar of ``total`` images; in a log file a line every half minute instead."""
+    interactive = sys.stderr.isatty()
+    return tqdm(
+        total=total,
+        desc=what,
+        unit=" images",
+        leave=False,
+        mininterval=0.1 if interactive else 30,
+        delay=0 if interactive else 30,
+        ascii=not interactive,
+        dynamic_ncols=interactive,
+    )
+
+
+class EpochTable:
+    """A metric sink: a table line per epoch, under a progress bar of the epoch's batches."""
+
+    def __init__(self, epochs: int, images: int, print_frequency: int) -> None:
+        self._epochs = epochs
+        self._images = images
+        self._print_frequency = print_frequency
+        self._epoch = 0
+        self._batches = 0
+        self._bar: tqdm[NoReturn] | None = None
+
+    def batch(self, images: int, loss: Tensor) -> None:
+        """Move the bar; the loss is read from the device only at the print interval."""
+        if self._bar is None:
+            self._bar = progress_bar(self._images, f"epoch {self._epoch + 1}/{self._epochs}")
+        self._batches += 1
+        if self._batches % self._print_frequency == 0:
+            self._bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
+        self._bar.update(images)
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        """Print the epoch's line, and the table's header above the first."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+        if self._epoch == 0:
+            say(HEADER)
+        self._epoch = metrics.epoch
+        say(table_line(metrics, self._epochs))
+
+
+def table_line(metrics: EpochMetrics, epochs: int) -> str:
+    """The line of the table under ``HEADER``."""
+    line = (
+        f"{metrics.epoch:>3}/{epochs:<3}"
+        f"{metrics.learning_rate:>15.3e}"
+        f"{metrics.training_loss:>15.4f}"
+        f"{metrics.training_top1:>8.1%}"
+        f"{metrics.validation_loss:>17.4f}"
+        f"{metrics.validation_top1:>8.1%}"
+        f"{metrics.validation_top5:>8.1%}"
+        f"{metrics.images_per_second:>11.1f}"
+        f"{metrics.seconds:>6.1f}s"
+    )
+    return line + ("  best so far" if metrics.best else "")

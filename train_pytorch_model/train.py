@@ -1,0 +1,154 @@
+"""The story of a run: read → check → fit → write."""
+
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from train_pytorch_model.data.batches import TrainingBatches, ValidationBatches
+from train_pytorch_model.data.labelled_images import LabelledImages, load_labelled_images
+from train_pytorch_model.engine.fit import Fit, fit
+from train_pytorch_model.engine.runtime import Runtime, memory_for, start
+from train_pytorch_model.errors import examples, quoted
+from train_pytorch_model.job import Job
+from train_pytorch_model.models.network import (
+    check_batch,
+    network,
+    original_state_dict,
+    trained_spec,
+)
+from train_pytorch_model.ports.image_directory import (
+    labelled,
+    read_image_directory,
+    samples,
+    with_labels_of,
+)
+from train_pytorch_model.ports.image_set import ImageSet
+from train_pytorch_model.ports.model_directory import read_model_directory, write_trained_model
+from train_pytorch_model.ports.output import check_output, whole_directory
+from train_pytorch_model.report.console import EpochTable, progress_bar, say, warn
+from train_pytorch_model.report.history import write_history, write_summary
+
+
+def train(job: Job) -> Fit:
+    """Train the model that a job names and write it.
+
+    Raises:
+        UserError: one of the named errors of ``errors``; nothing is written then.
+    """
+    check_output(job.trained_model, "trained_model")
+    runtime = start(job.device)
+    untrained = read_model_directory(job.untrained_model, "untrained_model")
+    training_set = _read_labelled(job.training_dataset, "training_dataset")
+    validation_set = _read_labelled(job.validation_dataset, "validation_dataset")
+    validation_set = with_labels_of(validation_set, training_set)
+    labels = training_set.schema.classes
+    net = network(untrained, labels, job.params.random_seed)
+
+    training = _load(training_set)
+    validation = _load(validation_set)
+    batch_size = min(job.params.batch_size, len(training))
+    check_batch(untrained, len(labels), batch_size, training.size, training_set.port)
+    check_batch(untrained, len(labels), 2, validation.size, validation_set.port)
+    _announce(job, runtime, untrained.spec.model_name, training, validation)
+
+    first_samples = samples(training.images)
+    with memory_for(batch_size):
+        result = fit(
+            net.to(runtime.device),
+            TrainingBatches(training, batch_size, job.params.random_seed, runtime.device),
+            ValidationBatches(validation, job.params.batch_size, runtime.device),
+            job.params,
+            EpochTable(job.params.epochs, len(training), job.print_frequency),
+            job.warmup_epochs,
+        )
+
+    spec = trained_spec(untrained, len(labels), training_set.schema.image_column)
+    schema = training_set.schema.document
+    with whole_directory(job.trained_model, "trained_model") as folder:
+        write_trained_model(folder, spec, original_state_dict(net), labels, schema, first_samples)
+        write_history(folder, result.history)
+        write_summary(folder, _summary(job, runtime, spec.model_name, training, validation, result))
+    say(
+        f"Stopped because {result.stopped_because}. The model of epoch {result.best.epoch} "
+        f"(validation loss {result.best.validation_loss:.4f}, top-1 accuracy "
+        f"{result.best.validation_top1:.1%}) is in {job.trained_model}"
+    )
+    return result
+
+
+def _read_labelled(path: Path, port: str) -> ImageSet:
+    everything = read_image_directory(path, port)
+    usable = labelled(everything)
+    left_out = len(everything) - len(usable)
+    if left_out:
+        warn(f"{port}: {left_out:,} of {len(everything):,} images have no label and are left out.")
+    return usable
+
+
+def _load(image_set: ImageSet) -> LabelledImages:
+    with progress_bar(len(image_set), f"reading {image_set.port}") as bar:
+        images = load_labelled_images(image_set, bar.update)
+    if images.unreadable:
+        warn(
+            f"{image_set.port}: {len(images.unreadable):,} of {len(image_set):,} images cannot be "
+            f"read and are left out: {examples(images.unreadable)}."
+        )
+    return images
+
+
+def _announce(
+    job: Job, runtime: Runtime, model: str, training: LabelledImages, validation: LabelledImages
+) -> None:
+    """Say what is about to be trained, and what of it is unusual."""
+    height, width = training.size
+    classes = training.images.schema.classes
+    say(
+        f"Training {model} for {len(classes)} categories on {len(training):,} images of "
+        f"{width}x{height} pixels, validating on {len(validation):,}, on {runtime.name}."
+    )
+    if validation.size != training.size:
+        warn(
+            f"validation images are of {validation.size[1]}x{validation.size[0]} pixels, training "
+            "images of another size; apply the same image transformation to both."
+        )
+    absent = [name for name, count in class_counts(training).items() if count == 0]
+    if absent:
+        warn(f"training_dataset: {len(absent)} categories have no image: {quoted(absent)}.")
+
+
+def class_counts(images: LabelledImages) -> dict[str, int]:
+    """How many images each declared category has, by name."""
+    counts = Counter(images.labels.tolist())
+    return {name: counts[index] for index, name in images.images.schema.categories.items()}
+
+
+def _summary(
+    job: Job,
+    runtime: Runtime,
+    model: str,
+    training: LabelledImages,
+    validation: LabelledImages,
+    result: Fit,
+) -> dict[str, Any]:
+    """The content of ``training.json``."""
+    return {
+        "model_name": model,
+        "parameters": asdict(job.params),
+        "warmup_epochs": job.warmup_epochs,
+        "device": runtime.name,
+        "datasets": {
+            images.images.port: {
+                "images": len(images),
+                "height": images.size[0],
+                "width": images.size[1],
+                "images_per_category": class_counts(images),
+                "unreadable": list(images.unreadable),
+            }
+            for images in (training, validation)
+        },
+        "epochs_run": len(result.history),
+        "best_epoch": result.best.epoch,
+        "best_validation_loss": result.best.validation_loss,
+        "stopped_because": result.stopped_because,
+    }
