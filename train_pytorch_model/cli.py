@@ -6,36 +6,21 @@ from collections.abc import Callable, Sequence
 
 from train_pytorch_model import __version__
 from train_pytorch_model.arguments import ArgumentParser, directory, exit_code
+from train_pytorch_model.contract import DESCRIPTION, NAME, PORTS
 from train_pytorch_model.job import Job
 from train_pytorch_model.params import PARAMETERS, parse
-
-PORT_FLAGS = {
-    "untrained_model": "--untrained-model-path",
-    "training_dataset": "--train-data-path",
-    "validation_dataset": "--valid-data-path",
-    "trained_model": "--trained-model-path",
-}
-"""The original's flags of the three inputs and the output, by the ports' names."""
-
-_PORT_HELP = {
-    "untrained_model": "An UntrainedModelDirectory, or a ModelDirectory to fine-tune.",
-    "training_dataset": "The ImageDirectory to train on.",
-    "validation_dataset": "The ImageDirectory to validate on, of the same categories.",
-    "trained_model": "Where to write the ModelDirectory; must not exist or be empty.",
-}
 
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
-        prog="train_pytorch_model",
-        description="Train an image classifier from an untrained (or trained) model directory "
-        "and two labelled image directories.",
+        prog=NAME,
+        description=DESCRIPTION,
         allow_abbrev=False,
     )
     ports = parser.add_argument_group("ports")
-    for name, flag in PORT_FLAGS.items():
+    for port in PORTS:
         ports.add_argument(
-            flag, dest=name, required=True, metavar="DIR", type=directory, help=_PORT_HELP[name]
+            port.flag, dest=port.name, required=True, metavar="DIR", type=directory, help=port.help
         )
     parameters = parser.add_argument_group("parameters")
     for p in PARAMETERS:
