@@ -17,8 +17,8 @@ FORMATS = tuple(name for name in _PICTURES.split() if name in Image.OPEN)
 MAX_PIXELS = 89_478_485
 """The largest image that is decoded, Pillow's own warning limit: 256 MB as RGB."""
 
-PNG_END = b"IEND\xaeB`\x82"
-"""The last chunk of every whole PNG, which Pillow does without."""
+ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG2000": b"\xff\xd9"}
+"""What every whole file of a format holds at its end, and Pillow does without."""
 
 # PNGs of cameras carry profiles and text of more than Pillow's 1 MB a chunk; as in the original
 # they load. The total is still bounded by MAX_TEXT_MEMORY (64 MB).
@@ -45,10 +45,13 @@ def decode(content: bytes) -> NDArray[np.uint8]:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImageError(f"it has {image.width}x{image.height} pixels")
             image.load()
-            if image.format == "PNG" and PNG_END not in content:
+            if ENDS.get(str(image.format), b"") not in content:
                 raise UnreadableImageError("the file is truncated")
             if image.mode.startswith(("I", "F")):
-                return np.repeat(to_8_bits(np.asarray(image))[:, :, np.newaxis], 3, axis=2)
+                deep = np.asarray(image)
+                if image.format == "PPM" and image.mode == "I":
+                    deep = deep.astype(np.uint16)  # Pillow scales PGM to 16 bits, whatever its own
+                return np.repeat(to_8_bits(deep)[:, :, np.newaxis], 3, axis=2)
             return np.array(image.convert("RGB"))
     except UnreadableImageError:
         raise

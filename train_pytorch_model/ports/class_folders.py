@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from train_pytorch_model.errors import InvalidDatasetError, quoted
-from train_pytorch_model.ports.image_schema import MAX_CLASSES, classification_schema
+from train_pytorch_model.ports.image_schema import MAX_CLASSES, classification_schema, is_text
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -26,7 +26,7 @@ def read_class_folders(root: Path, port: str) -> ImageSet | None:
     if not files:
         return None
     names = sorted(folder for folder, inside in names_in.items() if inside)
-    garbled = [name for name in names if not _is_unicode(name)]
+    garbled = [name for name in names if not is_text(name)]
     if garbled:
         raise InvalidDatasetError(
             f"{port}: {len(garbled):,} class folders have names that are not UTF-8: "
@@ -83,7 +83,3 @@ def _images(folder: str) -> list[str]:
 
 def _is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in EXTENSIONS
-
-
-def _is_unicode(name: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in name)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
-from train_pytorch_model.ports.image_schema import classification_schema, label_name
+from train_pytorch_model.ports.image_schema import classification_schema, is_text, label_name
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 from train_pytorch_model.ports.paths import is_safe_name, read_inside
 
@@ -59,10 +59,10 @@ def _image_set(document: dict[str, Any], root: Path, port: str, name: str) -> Im
     for position, item in enumerate(document["images"]):
         image = item if isinstance(item, dict) else {}
         path, number, url = image.get("file_name"), image.get("id"), image.get("coco_url")
-        if not isinstance(path, str) or not isinstance(number, int | str):
+        if not isinstance(path, str) or not _is_id(number):
             problems.add(f"images[{position}] has not a file_name and an id")
             continue
-        if not is_safe_name(path):
+        if not is_safe_name(path) or not is_text(path):
             problems.add(f"images[{position}] names {shortened(path)!r}, outside the directory")
             continue
         categories = found.get(number, set())
@@ -73,7 +73,7 @@ def _image_set(document: dict[str, Any], root: Path, port: str, name: str) -> Im
         elif categories - names.keys():
             problems.add(f"image {shortened(path)!r} has a category_id that no category has")
         files.append(path)
-        urls.append(url if isinstance(url, str) and url else None)
+        urls.append(url if isinstance(url, str) and url and is_text(url) else None)
         ids.append(number)
         labels.append(index_of.get(next(iter(categories), None), UNLABELLED))  # type: ignore[arg-type]  # None is no id, which .get may be asked for
     if not document["images"]:
@@ -104,7 +104,7 @@ def _categories(declared: object, problems: Problems) -> dict[int, str]:
     for item in declared if isinstance(declared, list) else []:
         category = item if isinstance(item, dict) else {}
         number, name = category.get("id"), label_name(category.get("name"))
-        if not isinstance(number, int) or name is None:
+        if type(number) is not int or name is None:
             problems.add(f"category {shortened(repr(category))} has not an integer id and a name")
         elif number in names or name in names.values():
             problems.add(f"category {shortened(repr(category))} is declared twice")
@@ -119,13 +119,17 @@ def _category_ids(annotations: list[Any], problems: Problems) -> dict[Any, set[A
     for position, item in enumerate(annotations):
         annotation = item if isinstance(item, dict) else {}
         image, category = annotation.get("image_id"), annotation.get("category_id")
-        if not isinstance(image, int | str):
+        if not _is_id(image):
             problems.add(f"annotations[{position}] has no image_id")
-        elif isinstance(category, int):
+        elif type(category) is int:
             found[image].add(category)
         elif category is not None:
             problems.add(f"annotations[{position}] has a category_id that is not an integer")
     return found
+
+
+def _is_id(value: object) -> bool:
+    return type(value) is int or (isinstance(value, str) and is_text(value))
 
 
 def _array(ids: list[Any]) -> pa.Array:

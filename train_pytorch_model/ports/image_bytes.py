@@ -50,6 +50,10 @@ def _http() -> urllib3.PoolManager:
         maxsize=64,
         timeout=urllib3.Timeout(connect=5, read=20),
         retries=urllib3.Retry(
-            total=3, redirect=3, backoff_factor=0.3, status_forcelist=(429, 500, 502, 503, 504)
+            total=3,
+            redirect=3,
+            backoff_factor=0.3,
+            status_forcelist=(429, 500, 502, 503, 504),
+            respect_retry_after_header=False,  # a server may ask for hours
         ),
     )

@@ -13,10 +13,11 @@ import pyarrow.json
 import yaml
 from numpy.typing import NDArray
 
-from train_pytorch_model.errors import InvalidDatasetError, Problems, quoted, shortened
+from train_pytorch_model.errors import InvalidDatasetError, Problems, quoted, scalar, shortened
 from train_pytorch_model.ports.image_schema import (
     CLASSIFICATION,
     ImageSchema,
+    is_text,
     label_name,
     parse_schema,
 )
@@ -49,6 +50,13 @@ _ARROW_TYPES = {
 """Element type of a column → how its values are read at full speed."""
 
 
+class _PlainLoader(yaml.SafeLoader):
+    """YAML without ``<<``: nested merges let a small file take all time and memory."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Leave ``<<`` in, which is refused as a key of no known type."""
+
+
 @dataclass
 class _Rows:
     """The columns of ``images.lst``: n values each."""
@@ -67,8 +75,8 @@ def read_with_metadata(root: Path, port: str) -> ImageSet:
             counted and the first ten are named.
     """
     meta = _read_meta(root, port)
-    schema = _read_schema(root, str(meta.get("schema", SCHEMA)), port)
-    list_name = str(meta.get("image_list", LIST))
+    schema = _read_schema(root, meta.get("schema", SCHEMA), port)
+    list_name = meta.get("image_list", LIST)
     try:
         with open_inside(root, list_name) as file:
             rows = _read_fast(_after_bom(file), schema)
@@ -95,8 +103,8 @@ def read_with_metadata(root: Path, port: str) -> ImageSet:
 
 def _unreadable(port: str, name: str, error: OSError) -> InvalidDatasetError:
     return InvalidDatasetError(
-        f"{port}: {name!r} cannot be read ({reason(error)}), expected it in a directory that has a "
-        f"{META}; write the directory again with Convert to Image Directory."
+        f"{port}: {shortened(name)!r} cannot be read ({reason(error)}), expected it in a directory "
+        f"that has a {META}; write the directory again with Convert to Image Directory."
     )
 
 
@@ -130,7 +138,8 @@ def write_with_metadata(
 
 def _read_meta(root: Path, port: str) -> dict[str, Any]:
     try:
-        meta = yaml.safe_load(read_inside(root, META, MAX_META_BYTES).decode("utf-8-sig"))
+        text = read_inside(root, META, MAX_META_BYTES).decode("utf-8-sig")
+        meta = yaml.load(text, _PlainLoader)
     except OSError as error:
         raise _unreadable(port, META, error) from error
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
@@ -150,6 +159,12 @@ def _read_meta(root: Path, port: str) -> dict[str, Any]:
             "Image Directory, Split Image Directory or Apply Image Transformation."
         )
     assert isinstance(meta, dict)
+    for key in ("image_list", "schema"):
+        if not isinstance(meta.get(key, key), str):
+            raise InvalidDatasetError(
+                f"{port}: the {key} of {META} is {scalar(meta[key])}, expected a file name; write "
+                "the directory again with Convert to Image Directory."
+            )
     return meta
 
 
@@ -161,8 +176,8 @@ def _read_schema(root: Path, name: str, port: str) -> ImageSchema:
         raise _unreadable(port, name, error) from error
     except (ValueError, RecursionError) as error:
         raise InvalidDatasetError(
-            f"{port}: {name} is not JSON ({shortened(str(error))}); write the directory again with "
-            "Convert to Image Directory."
+            f"{port}: {shortened(name)} is not JSON ({shortened(str(error))}); write the directory "
+            "again with Convert to Image Directory."
         ) from error
     return parse_schema(document, port)
 
@@ -224,12 +239,12 @@ def _read_line_by_line(file: BinaryIO, schema: ImageSchema, port: str, name: str
         path = reference.get("base_file_name") or reference.get("file_name")
         if not isinstance(path, str):
             problems.add(f"line {number} has no {schema.image_ref}.file_name")
-        elif not is_safe_name(path) or not _is_text(path):
+        elif not is_safe_name(path) or not is_text(path):
             problems.add(f"line {number} names {shortened(path)!r}, outside the directory")
         else:
             files.append(path)
             url = reference.get("coco_url")
-            urls.append(url if isinstance(url, str) and url and _is_text(url) else None)
+            urls.append(url if isinstance(url, str) and url and is_text(url) else None)
             try:
                 labels.append(_label(row, schema))
             except ValueError as error:
@@ -276,21 +291,18 @@ def _label(row: dict[str, Any], schema: ImageSchema) -> str | None:
     if value in (None, "", []):
         return None
     if isinstance(value, list):  # the annotations of a converted COCO data set
-        numbers = {a.get("category_id") for a in value if isinstance(a, dict)}
-        if len(numbers) > 1:
-            raise ValueError(f"has annotations of {len(numbers)} categories, expected of one")
-        number = next(iter(numbers), None)
-        if not isinstance(number, int):
+        numbers: list[Any] = [a.get("category_id") if isinstance(a, dict) else "" for a in value]
+        if all(number is None for number in numbers):
+            return None  # captions, as in the COCO form
+        if not all(type(number) is int for number in numbers):
             raise ValueError("has annotations without a category_id")
-        return schema.categories.get(number, f"id {number}")
+        if len(set(numbers)) > 1:
+            raise ValueError(f"has annotations of {len(set(numbers))} categories, expected of one")
+        return schema.categories.get(numbers[0], f"id {numbers[0]}")
     name = label_name(value)
-    if name is None or not _is_text(name):
+    if name is None:
         raise ValueError(f"has the label {shortened(repr(value))}, expected a category's name")
     return name
-
-
-def _is_text(text: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _array(cells: list[Any]) -> pa.Array:

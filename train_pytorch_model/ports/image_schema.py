@@ -78,7 +78,7 @@ def parse_schema(document: object, port: str) -> ImageSchema:
     seen: set[str] = set()
     for position, column in enumerate(columns):
         name = _mapping(column).get("name")
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not is_text(name):
             problems.add(f"column {position} has no name")
             continue
         if name in seen:
@@ -94,7 +94,7 @@ def parse_schema(document: object, port: str) -> ImageSchema:
             categories = _categories(properties.get("categories"), problems)
     if image_column is None:
         problems.add("no column of images (typeName bytes, mime_type image/png)")
-    elif not isinstance(image_ref, str):
+    elif not isinstance(image_ref, str) or not is_text(image_ref):
         problems.add(f"column {image_column!r} has no image_ref")
     if problems:
         raise InvalidDatasetError(
@@ -193,7 +193,12 @@ def label_name(value: object) -> str | None:
     """The category name that ``value`` writes: a non-empty text, or a number's text; else None."""
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    return value if isinstance(value, str) and value else None
+    return value if isinstance(value, str) and value and is_text(value) else None
+
+
+def is_text(text: str) -> bool:
+    """Whether ``text`` can be written: JSON and file names may hold lone surrogates."""
+    return not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -47,4 +47,4 @@ class ImageSet:
 
     def url(self, index: int) -> str | None:
         """The ``coco_url`` of an image, if it has one."""
-        return None if self.urls is None else self.urls[index].as_py()
+        return None if self.urls is None else self.urls[index].as_py() or None

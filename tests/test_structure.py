@@ -1,0 +1,96 @@
+"""Conventions that hold the tree together."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "train_pytorch_model"
+
+MAY_IMPORT = {
+    # folder or module → what of this package it may import
+    "errors": set(),
+    "params": {"errors"},
+    "contract": {"params"},
+    "job": {"params"},
+    "arguments": {"errors"},
+    "ports": {"errors"},
+    "models": {"errors", "ports"},
+    "report": {"errors"},
+    "data": {"errors", "ports"},
+    "engine": {"errors", "params", "report", "data"},
+    "train": {"errors", "job", "ports", "models", "report", "data", "engine"},
+    "companions": {"errors", "arguments", "ports", "models", "report", "data", "engine"},
+    "cli": {"arguments", "contract", "job", "params", "train"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+
+
+def modules() -> list[Path]:
+    """Every module of the package that runs here."""
+    return sorted(p for p in PACKAGE.rglob("*.py") if p.parent.name != "deployment")
+
+
+def layer(path: Path) -> str:
+    """The folder or module, directly below the package, that a file belongs to."""
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imported(path: Path) -> set[str]:
+    """What a module imports from this package: the names of layers."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name):
+            parts = str(node.module).split(".")
+            found |= {parts[1]} if len(parts) > 1 else set()
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    """Along the table above."""
+    assert imported(path) <= MAY_IMPORT[layer(path)] | {layer(path)}
+
+
+def test_the_table_of_layers_has_no_cycle() -> None:
+    """And names every layer."""
+    assert {layer(path) for path in modules()} == set(MAY_IMPORT)
+    done: set[str] = set()
+    while ready := [n for n, needs in MAY_IMPORT.items() if n not in done and needs <= done]:
+        done |= set(ready)
+    assert done == set(MAY_IMPORT)
+
+
+def test_only_the_runtime_reads_the_environment() -> None:
+    """A setting that comes from a launcher is read in one place."""
+    readers = {
+        str(path.relative_to(PACKAGE))
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv")
+    }
+    assert readers <= {"engine/runtime.py"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "import train_pytorch_model",
+        "from train_pytorch_model.cli import job_from",
+        "import train_pytorch_model.companions.convert_to_image_directory",
+        "import train_pytorch_model.companions.untrained_model",
+        "import train_pytorch_model.companions.score_image_model",
+    ],
+)
+def test_command_lines_start_without_torch(command: str) -> None:
+    """``--help`` and a wrong parameter answer at once."""
+    heavy = "{'torch', 'torchvision', 'pyarrow', 'numpy', 'PIL', 'azure', 'mlflow'}"
+    check = f"import sys; {command}; sys.exit(', '.join({heavy} & set(sys.modules)) or 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", check], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
