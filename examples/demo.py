@@ -16,30 +16,46 @@ COMPANIONS = "train_pytorch_model.companions"
 STEPS: list[tuple[str, list[str | Path]]] = [
     (
         "Turn the training images into an ImageDirectory",
-        [f"{COMPANIONS}.convert_to_image_directory"]
-        + ["--input_path", SAMPLE / "train", "--output_path", DEMO / "training_dataset"],
+        [
+            f"{COMPANIONS}.convert_to_image_directory",
+            *("--input_path", SAMPLE / "train"),
+            *("--output_path", DEMO / "training_dataset"),
+        ],
     ),
     (
         "Turn the validation images into an ImageDirectory",
-        [f"{COMPANIONS}.convert_to_image_directory"]
-        + ["--input_path", SAMPLE / "valid", "--output_path", DEMO / "validation_dataset"],
+        [
+            f"{COMPANIONS}.convert_to_image_directory",
+            *("--input_path", SAMPLE / "valid"),
+            *("--output_path", DEMO / "validation_dataset"),
+        ],
     ),
     (
         "Make an untrained ResNet-18",
-        [f"{COMPANIONS}.untrained_model", "--model_name", "resnet18"]
-        + ["--untrained_model_path", DEMO / "untrained_model"],
+        [
+            f"{COMPANIONS}.untrained_model",
+            *("--model_name", "resnet18"),
+            *("--untrained_model_path", DEMO / "untrained_model"),
+        ],
     ),
     (
         "Train it with the default parameters",
-        ["train_pytorch_model", "--untrained-model-path", DEMO / "untrained_model"]
-        + ["--train-data-path", DEMO / "training_dataset"]
-        + ["--valid-data-path", DEMO / "validation_dataset"]
-        + ["--trained-model-path", DEMO / "trained_model"],
+        [
+            "train_pytorch_model",
+            *("--untrained-model-path", DEMO / "untrained_model"),
+            *("--train-data-path", DEMO / "training_dataset"),
+            *("--valid-data-path", DEMO / "validation_dataset"),
+            *("--trained-model-path", DEMO / "trained_model"),
+        ],
     ),
     (
         "Score the validation images with what was written",
-        [f"{COMPANIONS}.score_image_model", "--trained-model", DEMO / "trained_model"]
-        + ["--dataset", DEMO / "validation_dataset", "--scored-dataset", DEMO / "scored_dataset"],
+        [
+            f"{COMPANIONS}.score_image_model",
+            *("--trained-model", DEMO / "trained_model"),
+            *("--dataset", DEMO / "validation_dataset"),
+            *("--scored-dataset", DEMO / "scored_dataset"),
+        ],
     ),
 ]
 

@@ -1,5 +1,6 @@
 """Tiny real models and real directories."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from PIL import Image
 
 from train_pytorch_model.cli import main
 from train_pytorch_model.companions.untrained_model import create
+
+# Threads that wait by spinning slow a machine that is busy with something else. torch reads this
+# when it is imported, which the tests do after this file.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 Arguments = dict[str, object]
 

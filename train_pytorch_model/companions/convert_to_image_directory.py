@@ -14,27 +14,32 @@ def convert(source: Path, target: Path) -> int:
     """Copy the images of ``source`` and describe them; returns how many there are.
 
     The files are copied as they are, named ``image/<class index>_<number><ending>``, or
-    ``image/<number><ending>`` where they have no label.
+    ``image/<their path>`` where they have no label.
 
     Raises:
         UserError: ``source`` is not an image directory, or ``target`` cannot be written.
     """
     from train_pytorch_model.ports.image_directory import read_image_directory, samples
-    from train_pytorch_model.ports.image_list import write_with_metadata
+    from train_pytorch_model.ports.image_list import META, write_with_metadata
     from train_pytorch_model.ports.image_set import UNLABELLED
     from train_pytorch_model.ports.output import check_output, whole_directory
     from train_pytorch_model.ports.paths import open_inside, reason
 
     check_output(target, "output_path")
+    if (source / META).exists():
+        raise InvalidDatasetError(
+            f"input_path: {str(source)!r} has a {META} already, expected a folder of images; use "
+            "it as it is."
+        )
     image_set = read_image_directory(source, "input_path")
     problems = Problems()
     names = []
     with whole_directory(target, "output_path") as folder:
-        (folder / "image").mkdir()
         for index, label in enumerate(image_set.labels.tolist()):
             file = image_set.file(index)
-            prefix = "" if label == UNLABELLED else f"{label}_"
-            names.append(f"image/{prefix}{index}{os.path.splitext(file)[1]}")
+            numbered = f"{label}_{index}{os.path.splitext(file)[1]}"
+            names.append(f"image/{file if label == UNLABELLED else numbered}")
+            (folder / names[-1]).parent.mkdir(parents=True, exist_ok=True)
             try:
                 content = open_inside(image_set.root, file)
             except OSError as error:

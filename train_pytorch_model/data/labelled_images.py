@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -77,12 +78,12 @@ def load_labelled_images(image_set: ImageSet, progress: Progress) -> LabelledIma
         InvalidDatasetError: more are unreadable, or the images are not of one size.
         OutOfMemoryError: the decoded images fit neither in memory nor on disk.
     """
+    pixels = _Pixels(image_set)
+    sizes: Counter[tuple[int, int]] = Counter()
+    unreadable: dict[int, str] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of odd metadata; the pixels are what counts
-        pixels = _array_for(image_set)
-        sizes: Counter[tuple[int, int]] = Counter()
-        unreadable: dict[int, str] = {}
-        for index, outcome in enumerate(_decode_into(pixels, image_set)):
+        for index, outcome in enumerate(_decode_all(pixels, image_set)):
             if isinstance(outcome, str):
                 unreadable[index] = outcome
             else:
@@ -90,31 +91,38 @@ def load_labelled_images(image_set: ImageSet, progress: Progress) -> LabelledIma
             progress(1)
     _check_unreadable(image_set, unreadable)
     _check_sizes(image_set, sizes)
-    readable = image_set
+    assert pixels.array is not None, "an image set without a readable image is refused above"
+    readable, kept = image_set, pixels.array
     if unreadable:
         keep = np.delete(np.arange(len(image_set)), list(unreadable))
-        readable = take(image_set, keep)
-        pixels = _closed_up(pixels, keep)
+        readable, kept = take(image_set, keep), _closed_up(kept, keep)
     return LabelledImages(
         images=readable,
-        pixels=pixels,
+        pixels=kept,
         labels=torch.from_numpy(readable.labels),
         unreadable=tuple(f"{image_set.file(i)}: {why}" for i, why in unreadable.items()),
     )
 
 
-def _array_for(image_set: ImageSet) -> Tensor:
-    """(n, height, width, 3) uint8 for images of the first readable one's size; none if none is."""
-    for index in range(len(image_set)):
-        try:
-            shape = read_pixels(image_set, index).shape
-        except UnreadableImageError:
-            continue
-        return uint8_array((len(image_set), *shape), image_set.port)
-    return torch.empty(0, dtype=torch.uint8)
+class _Pixels:
+    """(n, height, width, 3) uint8, made when the first readable image tells its size."""
+
+    def __init__(self, image_set: ImageSet) -> None:
+        self.array: Tensor | None = None
+        self._image_set = image_set
+        self._lock = Lock()
+
+    def put(self, index: int, image: NDArray[np.uint8]) -> None:
+        """Keep an image (height, width, 3), unless it is of another size than the first."""
+        with self._lock:
+            if self.array is None:
+                shape = (len(self._image_set), *image.shape)
+                self.array = uint8_array(shape, self._image_set.port)
+        if image.shape == self.array.shape[1:]:
+            self.array[index] = torch.from_numpy(image)
 
 
-def _decode_into(pixels: Tensor, image_set: ImageSet) -> Iterator[tuple[int, int] | str]:
+def _decode_all(pixels: _Pixels, image_set: ImageSet) -> Iterator[tuple[int, int] | str]:
     """Fill ``pixels``; yields for each image, in order, its (height, width) or why it is none."""
 
     def decode_one(index: int) -> tuple[int, int] | str:
@@ -122,8 +130,7 @@ def _decode_into(pixels: Tensor, image_set: ImageSet) -> Iterator[tuple[int, int
             image = read_pixels(image_set, index)
         except UnreadableImageError as error:
             return str(error)
-        if image.shape == pixels.shape[1:]:
-            pixels[index] = torch.from_numpy(image)
+        pixels.put(index, image)
         return image.shape[0], image.shape[1]
 
     with ThreadPoolExecutor(decoding_threads(), "decode") as pool:

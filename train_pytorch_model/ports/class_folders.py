@@ -19,9 +19,11 @@ def read_class_folders(root: Path, port: str) -> ImageSet | None:
     """Read ``root/<category>/<image>``, exactly one level; None where there is no such image.
 
     Category names are sorted by code point. Images come in the order of their paths, which decides
-    the ids. Files elsewhere, and folders without an image, are passed over, as by the original.
+    the ids. Files elsewhere, folders without an image, and links to folders are passed over, as by
+    the original.
     """
-    names_in = {entry.name: _images(entry.path) for entry in _sorted(root) if entry.is_dir()}
+    folders = [entry for entry in _sorted(root) if entry.is_dir(follow_symlinks=False)]
+    names_in = {folder.name: _images(folder.path) for folder in folders}
     files = sorted(f"{folder}/{name}" for folder, names in names_in.items() for name in names)
     if not files:
         return None

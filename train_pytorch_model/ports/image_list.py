@@ -29,6 +29,7 @@ from train_pytorch_model.ports.paths import (
     read_inside,
     reason,
 )
+from train_pytorch_model.ports.plain_yaml import load_plain
 
 META = "_meta.yaml"
 LIST = "images.lst"
@@ -48,13 +49,6 @@ _ARROW_TYPES = {
     "bool": pa.bool_(),
 }
 """Element type of a column → how its values are read at full speed."""
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML without ``<<``: nested merges let a small file take all time and memory."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Leave ``<<`` in, which is refused as a key of no known type."""
 
 
 @dataclass
@@ -138,13 +132,12 @@ def write_with_metadata(
 
 def _read_meta(root: Path, port: str) -> dict[str, Any]:
     try:
-        text = read_inside(root, META, MAX_META_BYTES).decode("utf-8-sig")
-        meta = yaml.load(text, _PlainLoader)
+        meta = load_plain(read_inside(root, META, MAX_META_BYTES))
     except OSError as error:
         raise _unreadable(port, META, error) from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+    except ValueError as error:
         raise InvalidDatasetError(
-            f"{port}: {META} is not YAML ({type(error).__name__}), expected type: ImageDirectory; "
+            f"{port}: {META} is not YAML ({error}), expected type: ImageDirectory; "
             "write the directory again with Convert to Image Directory."
         ) from error
     kind = meta.get("type") if isinstance(meta, dict) else None

@@ -23,6 +23,7 @@ from train_pytorch_model.ports.model_spec import (
     untrained_spec_document,
 )
 from train_pytorch_model.ports.paths import open_inside, read_inside, reason
+from train_pytorch_model.ports.plain_yaml import load_plain
 
 META = "_meta.yaml"
 SPEC = "model_spec.yaml"
@@ -102,12 +103,12 @@ def _unreadable(port: str, name: str, error: OSError) -> InvalidModelDirectoryEr
 
 def _read_yaml(root: Path, name: str, port: str) -> dict[Any, Any]:
     try:
-        document = yaml.safe_load(read_inside(root, name, MAX_YAML_BYTES).decode("utf-8-sig"))
+        document = load_plain(read_inside(root, name, MAX_YAML_BYTES))
     except OSError as error:
         raise _unreadable(port, name, error) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidModelDirectoryError(
-            f"{port}: {name} is not YAML ({type(error).__name__}), expected a mapping of plain "
+            f"{port}: {name} is not YAML ({error}), expected a mapping of plain "
             f"values; {_WRITE_AGAIN}."
         ) from error
     return document if isinstance(document, dict) else {}
@@ -199,9 +200,8 @@ def write_trained_model(
     """
     torch.save(dict(weights), folder / spec.weights_file)
     with open(folder / LABELS, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["", "label"])
-        writer.writerows(enumerate(labels))
+        file.write(",label\n")
+        file.writelines(f"{index},{_csv_field(label)}\n" for index, label in enumerate(labels))
     _write_json(folder / SCHEMA, schema)
     _write_json(folder / SAMPLES, samples)
     deployment = resources.files("train_pytorch_model") / "deployment"
@@ -211,6 +211,13 @@ def write_trained_model(
     meta = {"type": "ModelDirectory", "extension": {}, "model": SPEC}
     trained = {"registerModel": True, "modelOutputPath": "trained_model_outputs"}
     _write_yaml(folder / META, {**meta, **trained})
+
+
+def _csv_field(text: str) -> str:
+    """``text`` as pandas writes it; csv.writer leaves a lone carriage return unquoted."""
+    if any(char in text for char in ',"\r\n'):
+        return '"' + text.replace('"', '""') + '"'
+    return text
 
 
 def _write_yaml(path: Path, document: Mapping[str, Any]) -> None:

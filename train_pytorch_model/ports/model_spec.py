@@ -73,13 +73,13 @@ def parse_model_spec(document: object, problems: Problems) -> ModelSpec:
     if labels_file is not None and not isinstance(labels_file, str):
         problems.add(f"label_map_file is {scalar(labels_file)}, expected a file name")
     return ModelSpec(
-        module=str(names["flavor_extras.module"]),
-        class_name=str(names["flavor_extras.class"]),
-        model_name=str(names["init_params.model_name"]),
+        module=_text(names["flavor_extras.module"]),
+        class_name=_text(names["flavor_extras.class"]),
+        model_name=_text(names["init_params.model_name"]),
         pretrained=init.pop("pretrained", False) is True,
         options={key: value is True for key, value in init.items() if isinstance(key, str)},
         num_classes=num_classes,
-        weights_file=str(names["model_file"]),
+        weights_file=_text(names["model_file"]),
         labels_file=labels_file if isinstance(labels_file, str) else None,
         image_column=_image_column(spec.get("inputs"), problems),
     )
@@ -152,6 +152,11 @@ def _expect(value: object, expected: str, key: str, problems: Problems) -> None:
 
 def _mapping(value: object) -> dict[Any, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _text(value: object) -> str:
+    """``value`` if it is a text; never the text of a list, which YAML's aliases can make huge."""
+    return value if isinstance(value, str) else ""
 
 
 def _is_int(value: object) -> bool:
