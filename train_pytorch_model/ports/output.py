@@ -32,7 +32,7 @@ def check_output(path: Path, port: str) -> None:
                 f"{port}: {str(path)!r} is not a directory, expected an empty directory or none; "
                 "name another."
             )
-        existing = next(p for p in [path, *path.absolute().parents] if p.is_dir())
+        existing = next(p for p in [path, *path.absolute().parents] if os.path.lexists(p))
         tempfile.TemporaryDirectory(dir=existing, prefix=".write-test-").cleanup()
     except OSError as error:
         raise FailedToWriteOutputsError(
@@ -101,7 +101,7 @@ def _readable(directory: Path) -> Path:
 def _move_up(staging: Path, path: Path) -> None:
     moved: list[Path] = []
     try:
-        for name in sorted(os.listdir(staging), key=lambda name: name == "_meta.yaml"):
+        for name in sorted(os.listdir(staging), key=lambda name: (name == "_meta.yaml", name)):
             os.rename(staging / name, path / name)
             moved.append(path / name)
     except OSError:
