@@ -33,6 +33,10 @@ setup(
         "urllib3>=2",  # fetches coco_url with timeouts and retries
     ],
     extras_require={
+        "azure": [
+            "azureml-mlflow>=1.60",  # lets MLflow log to a workspace
+            "mlflow-skinny>=2.14",  # logs the metrics of a job
+        ],
         "test": [
             "pytest>=8",  # runs the tests
             "pytest-cov>=6",  # and measures what they reach
@@ -42,6 +46,7 @@ setup(
             "types-PyYAML",  # the types of pyyaml
             "types-tqdm",  # the types of tqdm
             "pandas>=2",  # reads what Score Image Model writes, as its users do
+            "mlflow-skinny>=2.14",  # logs metrics, here to a file
             "azure-ai-ml>=1.30",  # the v2 SDK, which loads module_spec.yaml
             # the classic SDK, which loads module_spec.classic.yaml; none for later Pythons
             "azure-ml-component==0.9.18.post2; python_version < '3.12'",

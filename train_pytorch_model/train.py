@@ -28,6 +28,7 @@ from train_pytorch_model.ports.model_directory import read_model_directory, writ
 from train_pytorch_model.ports.output import check_output, whole_directory
 from train_pytorch_model.report.console import EpochTable, progress_bar, say, warn
 from train_pytorch_model.report.history import write_history, write_summary
+from train_pytorch_model.report.sinks import open_sinks
 
 
 def train(job: Job) -> Fit:
@@ -53,13 +54,14 @@ def train(job: Job) -> Fit:
     _announce(job, runtime, untrained.spec.model_name, training, validation)
 
     first_samples = samples(training.images)
-    with memory_for(batch_size):
+    table = EpochTable(job.params.epochs, len(training), job.print_frequency)
+    with memory_for(batch_size), open_sinks(table, asdict(job.params), runtime.tracked) as sink:
         result = fit(
             net.to(runtime.device),
             TrainingBatches(training, batch_size, job.params.random_seed, runtime.device),
             ValidationBatches(validation, job.params.batch_size, runtime.device),
             job.params,
-            EpochTable(job.params.epochs, len(training), job.print_frequency),
+            sink,
             job.warmup_epochs,
         )
 

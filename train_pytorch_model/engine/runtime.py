@@ -12,10 +12,17 @@ from train_pytorch_model.errors import OutOfMemoryError, UserError
 
 @dataclass(frozen=True)
 class Runtime:
-    """The device that trains, ``cpu`` or ``cuda``, and its name for people."""
+    """What is settled before training.
+
+    Attributes:
+        device: what trains, ``cpu`` or ``cuda``.
+        name: its name for people.
+        tracked: whether the run has a metrics service, as a job on Azure has.
+    """
 
     device: torch.device
     name: str
+    tracked: bool
 
 
 def start(device: str) -> Runtime:
@@ -44,9 +51,13 @@ def start(device: str) -> Runtime:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+    tracked = bool(os.environ.get("MLFLOW_TRACKING_URI"))
+    # MLflow tries for minutes by default where its service does not answer.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     if device == "cpu" or not available:
-        return Runtime(torch.device("cpu"), f"CPU, {torch.get_num_threads()} threads")
-    return Runtime(torch.device("cuda"), torch.cuda.get_device_name())
+        return Runtime(torch.device("cpu"), f"CPU, {torch.get_num_threads()} threads", tracked)
+    return Runtime(torch.device("cuda"), torch.cuda.get_device_name(), tracked)
 
 
 def _world_size() -> int:

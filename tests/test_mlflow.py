@@ -1,0 +1,61 @@
+"""Metrics go to MLflow where there is a service, and never cost the training."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Arguments
+from tests.test_training import history, output_of
+
+READ = """
+import json, sys, mlflow
+client = mlflow.MlflowClient()
+(run,) = client.search_runs(["0"])
+metrics = {k: [m.value for m in client.get_metric_history(run.info.run_id, k)]
+           for k in run.data.metrics}
+json.dump({"params": run.data.params, "metrics": metrics}, sys.stdout)
+"""
+
+
+def run(arguments: Arguments, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Train in a process of its own."""
+    words = [str(w) for pair in arguments.items() for w in pair]
+    command = [sys.executable, "-m", "train_pytorch_model", *words]
+    env = {**os.environ, **environment}
+    return subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+
+
+def test_every_epoch_is_logged(arguments: Arguments, tmp_path: Path) -> None:
+    """With the parameters, under the names of ``history.csv``."""
+    # Without a server, MLflow writes files; its newest versions ask whether that is meant.
+    uri = (tmp_path / "mlruns").as_uri()
+    environment = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_ALLOW_FILE_STORE": "true"}
+    done = run({**arguments, "--epochs": 2}, **environment)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    read = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ],
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    logged = json.loads(read.stdout)
+    assert logged["params"]["batch_size"] == "4"
+    rows = history(output_of(arguments))
+    for name in ("learning_rate", "training_loss", "validation_loss", "validation_top1"):
+        assert logged["metrics"][name] == pytest.approx([float(row[name]) for row in rows])
+
+
+def test_a_service_that_is_down_costs_a_warning(arguments: Arguments) -> None:
+    """Nobody listens on the discard port."""
+    done = run(arguments, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert done.returncode == 0, done.stderr
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 1
+    assert "metrics are not logged to MLflow" in warnings[0]
+    assert (output_of(arguments) / "_meta.yaml").exists()

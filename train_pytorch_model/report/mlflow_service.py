@@ -1,0 +1,58 @@
+"""Metrics → MLflow, which is Azure Machine Learning's metrics service in a job."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from queue import SimpleQueue
+from threading import Thread
+
+from torch import Tensor
+
+from train_pytorch_model.report.console import warn
+from train_pytorch_model.report.metrics import EpochMetrics
+
+PATIENCE_S = 30
+"""Seconds that the end of a run waits for the service."""
+
+
+class MlflowService:
+    """A metric sink that logs each epoch from a thread of its own.
+
+    The service may be slow, down, or not installed: training goes on, and a warning says so once.
+    The run is the one that MLflow's environment variables name, else a new one.
+    """
+
+    def __init__(self, parameters: Mapping[str, object]) -> None:
+        self._parameters = parameters
+        self._epochs: SimpleQueue[EpochMetrics | None] = SimpleQueue()
+        self._thread = Thread(target=self._send, name="mlflow", daemon=True)
+        self._thread.start()
+
+    def batch(self, images: int, loss: Tensor) -> None:
+        """Nothing: the service is told of epochs."""
+
+    def epoch(self, metrics: EpochMetrics) -> None:
+        """Log an epoch, some time soon."""
+        self._epochs.put(metrics)
+
+    def close(self) -> None:
+        """Wait until everything is logged, but not for long."""
+        self._epochs.put(None)
+        self._thread.join(PATIENCE_S)
+        if self._thread.is_alive():
+            warn(f"MLflow has not answered for {PATIENCE_S} s; the metrics are in history.csv.")
+
+    def _send(self) -> None:
+        try:
+            import mlflow  # takes seconds, and is there only where metrics are wanted
+
+            with mlflow.start_run():
+                mlflow.log_params(dict(self._parameters))
+                while (metrics := self._epochs.get()) is not None:
+                    values = {k: float(v) for k, v in asdict(metrics).items() if k != "epoch"}
+                    mlflow.log_metrics(values, step=metrics.epoch)
+        except Exception as error:  # whatever happens there must not cost the training
+            text = str(error).split("\n", 1)[0]
+            warn(
+                f"metrics are not logged to MLflow ({type(error).__name__}: {text}); they are in "
+                "history.csv."
+            )
