@@ -40,6 +40,6 @@ $(VENV)/.ready: setup.py
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable .
 	@touch $@
 
-$(VENV)/.ready-test: $(VENV)/.ready
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[test]'
+$(VENV)/.ready-test: $(VENV)/.ready tests/constraints.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[test]' --constraint tests/constraints.txt
 	@touch $@

@@ -264,7 +264,7 @@ def test_gaps_between_ids_are_classes_named_others(tmp_path: Path) -> None:
     """The number of classes is the highest id + 1, and the order that of the ids."""
     schema = schema_of(categories_of("dog", "cat", ids=(4, 1)))
     found = read_image_directory(with_metadata(tmp_path / "d", ["dog", "cat"], schema), "p")
-    assert found.schema.classes == ("Others", "cat", "Others", "Others", "dog")
+    assert found.schema.classes == ("0", "cat", "2", "Others", "dog")
     assert found.labels.tolist() == [4, 1]
 
 
@@ -509,12 +509,12 @@ def test_matching_numbers_each_image_as_in_training(tmp_path: Path) -> None:
 def test_gaps_reach_the_trained_model(
     run: Run, arguments: Arguments, training: Path, tmp_path: Path
 ) -> None:
-    """As classes named Others, as the original writes them."""
+    """As classes that the original's Score names as well."""
     root = described(training, tmp_path / "data", (3, 1))
     code, err = run({"--train-data-path": root})
     assert code == 0, err
     written = Path(str(arguments["--trained-model-path"])) / "index_to_label.csv"
-    lines = [",label", "0,Others", "1,dog", "2,Others", "3,cat"]
+    lines = [",label", "0,0", "1,dog", "2,Others", "3,cat"]
     assert written.read_text().splitlines() == lines
 
 

@@ -8,10 +8,12 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torchvision
 import yaml
+from PIL import Image
 from torch import Tensor, nn
 
 from tests.conftest import Arguments, Run, class_folders, refused
@@ -178,17 +180,33 @@ def test_odd_labels_survive(run: Run, tmp_path: Path) -> None:
     assert set(table["Scored Labels"]) <= set(names)
 
 
+def test_labels_with_gaps_load(tmp_path: Path, resnet18: Path) -> None:
+    """The original leaves out category ids that nothing has, all but the last."""
+    path = tmp_path / "gaps"
+    shutil.copytree(resnet18, path)
+    spec_with(lambda s: s.update(label_map_file="l.csv"))(path)
+    (path / "l.csv").write_text(",label\n0,cat\n2,Others\n3,dog\n")
+    directory = read_model_directory(path, "trained_model")
+    assert directory.labels == ("cat", "1", "Others", "dog")
+
+
+def loaded(path: Path) -> Any:
+    """A Python file as a module."""
+    module_spec = spec_from_file_location(path.stem, path)
+    assert module_spec is not None
+    assert module_spec.loader is not None
+    module = module_from_spec(module_spec)
+    module_spec.loader.exec_module(module)
+    return module
+
+
 def test_the_deployment_file_scores_as_the_companion(
     run: Run, arguments: Arguments, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """``score.py`` answers the rows of ``_samples.json``, without this package."""
     train(run, {})
     path = output_of(arguments)
-    module_spec = spec_from_file_location("score", path / "score.py")
-    assert module_spec is not None
-    assert module_spec.loader is not None
-    endpoint = module_from_spec(module_spec)
-    module_spec.loader.exec_module(endpoint)
+    endpoint = loaded(path / "score.py")
     assert "train_pytorch_model" not in (path / "score.py").read_text()
     assert str(path) not in sys.path
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(path.parent))
@@ -199,6 +217,27 @@ def test_the_deployment_file_scores_as_the_companion(
         assert row[:2] == expected[:2]
         assert row[2:4] == pytest.approx(expected[2:4], abs=1e-5)
         assert row[4] == expected[4]
+
+
+def test_the_deployment_file_takes_deep_images(
+    run: Run, arguments: Arguments, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """By the rule of training."""
+    rng = np.random.default_rng(0)
+    for number, name in enumerate(("cat", "dog")):
+        (tmp_path / "deep" / name).mkdir(parents=True)
+        for i in range(2):
+            values = rng.integers(0, 30000 * (number + 1), (32, 32)).astype(np.uint16)
+            Image.fromarray(values).save(tmp_path / "deep" / name / f"{i}.png")
+    deep = tmp_path / "deep"
+    train(run, {"--train-data-path": deep, "--valid-data-path": deep})
+    monkeypatch.setenv("AZUREML_MODEL_DIR", str(output_of(arguments)))
+    endpoint = loaded(output_of(arguments) / "score.py")
+    endpoint.init()
+    answer = endpoint.run((output_of(arguments) / "_samples.json").read_text())
+    table = score(output_of(arguments), deep, tmp_path / "scored")
+    for row, expected in zip(json.loads(answer)["result"], table.to_numpy().tolist(), strict=False):
+        assert row[2:4] == pytest.approx(expected[2:4], abs=1e-5)
 
 
 Damage = Callable[[Path], object]
@@ -273,6 +312,13 @@ DAMAGED: dict[str, tuple[Damage, str]] = {
     "merge bomb": (
         file_with("_meta.yaml", MERGES.encode()),
         "_meta.yaml is not YAML (ConstructorError)",
+    ),
+    "odd tag in meta": (file_with("_meta.yaml", b"type: !!bool x"), "_meta.yaml is not YAML"),
+    "overflow": (
+        weights_with(
+            lambda s: s.update({"model.bn1.weight": torch.full((64,), 1e300, dtype=torch.float64)})
+        ),
+        "model.bn1.weight has values that are infinite or not a number in torch.float32",
     ),
     "huge spec": (file_with("model_spec.yaml", b" " * 2**21), "larger than 1,048,576 bytes"),
     "sklearn": (spec_with(lambda s: s["flavor"].update(name="sklearn")), "'sklearn'"),
@@ -412,10 +458,14 @@ def test_damaged_model_directories(
     assert not Path("mark").exists()
 
 
-@pytest.mark.parametrize("what", ["nothing", "a file"])
-def test_no_model_directory(run: Run, arguments: Arguments, tmp_path: Path, what: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "what"), [("model", "nothing"), ("model", "a file"), ("m" * 300, "nothing")]
+)
+def test_no_model_directory(
+    run: Run, arguments: Arguments, tmp_path: Path, name: str, what: str
+) -> None:
     """The path leads nowhere, or to a file."""
-    path = tmp_path / "model"
+    path = tmp_path / name
     if what == "a file":
         path.write_text("x")
     start = f"InvalidModelDirectoryError (0159): untrained_model: found {what} at "

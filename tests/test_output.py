@@ -1,18 +1,38 @@
 """The output directory: whole or absent, and checked before training."""
 
+import errno
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from resource import RLIMIT_FSIZE, setrlimit
+from typing import Any
 
 import pytest
 
 from tests.conftest import Arguments, Run, refused
 from tests.test_training import FILES, output_of, train
 from train_pytorch_model.errors import FailedToWriteOutputsError
-from train_pytorch_model.ports.output import whole_directory
+from train_pytorch_model.ports.output import check_output, whole_directory
 
 START = "FailedToWriteOutputsError (0160): trained_model: "
+
+
+def train_in_process(
+    arguments: Arguments, before: Callable[[], object] | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
+    """Train in a process of its own; ``before`` runs in it first."""
+    words = [str(w) for pair in arguments.items() for w in pair]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.run(
+        [sys.executable, "-m", "train_pytorch_model", *words],
+        check=False,
+        text=True,
+        preexec_fn=before,
+        **{**pipes, **options},
+    )
 
 
 def test_an_empty_directory_is_filled(run: Run, arguments: Arguments) -> None:
@@ -65,51 +85,101 @@ def test_nothing_is_left_of_a_run_that_fails_while_writing(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_mount_point_is_filled_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It cannot be renamed over; the file that makes the directory readable comes last."""
+@pytest.fixture
+def mount(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory that cannot be renamed over, like a mount point."""
     output = tmp_path / "out"
     output.mkdir()
-    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == output)
-    moved: list[str] = []
     rename = os.rename
 
-    def noted(source: Path, target: Path) -> None:
-        moved.append(Path(target).name)
+    def refusing(source: Path, target: Path) -> None:
+        if Path(target) == output:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        if Path(target).name == "refused":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
         rename(source, target)
 
-    monkeypatch.setattr(os, "rename", noted)
-    with whole_directory(output, "trained_model") as folder:
-        for name in ("_meta.yaml", "model", "a"):
+    monkeypatch.setattr(os, "rename", refusing)
+    return output
+
+
+def test_a_mount_point_is_filled_in_place(mount: Path) -> None:
+    """And what a killed run has left there goes."""
+    (mount / ".partial-left").mkdir()
+    check_output(mount, "trained_model")
+    with whole_directory(mount, "trained_model") as folder:
+        (folder / "sub").mkdir()
+        for name in ("_meta.yaml", "model", "sub/a"):
             (folder / name).write_text(name)
-        assert folder.parent == output
-    assert sorted(p.name for p in output.iterdir()) == ["_meta.yaml", "a", "model"]
-    assert moved == ["a", "model", "_meta.yaml"]
+    files = sorted(str(p.relative_to(mount)) for p in mount.rglob("*"))
+    assert files == ["_meta.yaml", "model", "sub", "sub/a"]
+    assert list(mount.parent.iterdir()) == [mount]
 
 
-def test_a_mount_point_that_fails_midway_is_emptied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was moved is taken back."""
-    output = tmp_path / "out"
-    output.mkdir()
-    monkeypatch.setattr(os.path, "ismount", lambda path: Path(path) == output)
-    rename = os.rename
-
-    def failing(source: Path, target: Path) -> None:
-        if Path(target).name == "_meta.yaml":
-            raise OSError(5, os.strerror(5))
-        rename(source, target)
-
-    monkeypatch.setattr(os, "rename", failing)
+def test_a_mount_point_that_fails_midway_is_emptied(mount: Path) -> None:
+    """What was moved is taken back, directories too."""
 
     def fill() -> None:
-        with whole_directory(output, "trained_model") as folder:
-            for name in ("_meta.yaml", "model"):
+        with whole_directory(mount, "trained_model") as folder:
+            (folder / "a").mkdir()
+            for name in ("_meta.yaml", "a/x", "model", "refused"):
                 (folder / name).write_text(name)
 
     with pytest.raises(FailedToWriteOutputsError, match="Input/output error"):
         fill()
-    assert list(output.iterdir()) == []
+    assert list(mount.iterdir()) == []
+
+
+def test_a_link_to_an_empty_directory_is_followed(run: Run, arguments: Arguments) -> None:
+    """The output appears where the link leads."""
+    real = output_of(arguments).parent / "real"
+    real.mkdir()
+    output_of(arguments).symlink_to(real)
+    train(run, {})
+    assert output_of(arguments).is_symlink()
+    assert {p.name for p in real.iterdir()} == FILES
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(arguments: Arguments) -> None:
+    """Here by a limit on the size of a file, which PyTorch reports in words of its own."""
+    done = train_in_process(arguments, lambda: setrlimit(RLIMIT_FSIZE, (10_000_000, 10_000_000)))
+    assert done.returncode == 1
+    assert done.stderr.startswith(START)
+    assert len(done.stderr.splitlines()) == 1
+    assert list(output_of(arguments).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_log_that_nobody_can_write_does_not_cost_the_model(
+    arguments: Arguments, stream: str
+) -> None:
+    """Every write to /dev/full fails."""
+    with open("/dev/full", "w") as full:
+        done = train_in_process(arguments, **{stream: full})
+    assert "Traceback" not in (done.stderr or "")
+    assert {p.name for p in output_of(arguments).iterdir()} == FILES
+
+
+def test_a_name_that_the_locale_cannot_print(arguments: Arguments) -> None:
+    """Is printed as an escape."""
+    arguments["--trained-model-path"] = output_of(arguments).with_name("été")
+    done = train_in_process(arguments, env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0, done.stderr
+    assert "\\xe9t\\xe9" in done.stdout
+
+
+def test_an_interrupted_run_says_so(arguments: Arguments) -> None:
+    """In one line, without a traceback, with the shell's code, and leaves nothing."""
+    words = [str(w) for pair in {**arguments, "--epochs": 10**6}.items() for w in pair]
+    command = [sys.executable, "-m", "train_pytorch_model", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it has read its inputs and trains
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.decode() == "interrupted; nothing is written\n"
+    assert list(output_of(arguments).parent.iterdir()) == []
 
 
 def test_the_permissions_are_those_of_mkdir(tmp_path: Path) -> None:

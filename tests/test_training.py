@@ -194,11 +194,12 @@ def test_images_too_small_for_the_architecture(
     refused(run, arguments, changes, start)
 
 
-def test_a_loss_that_is_not_finite_ends_the_run(run: Run, arguments: Arguments) -> None:
+@pytest.mark.parametrize("rate", ["1e30", "1e39", "1e308"])
+def test_a_loss_that_is_not_finite_ends_the_run(run: Run, arguments: Arguments, rate: str) -> None:
     """And says what to change."""
-    changes = {"--learning-rate": "1e30", "--epochs": 2}
+    changes = {"--learning-rate": rate, "--epochs": 2}
     line = refused(run, arguments, changes, "DivergedError (2000): learning_rate: ")
-    assert "choose a smaller one, such as 1e+29" in line
+    assert "choose a smaller one, such as 0.001" in line
 
 
 def test_validation_images_of_another_size(run: Run, tmp_path: Path) -> None:

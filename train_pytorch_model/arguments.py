@@ -1,12 +1,13 @@
 """What every command line of this package shares: how argv is read and how it exits."""
 
 import argparse
+import io
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from train_pytorch_model.errors import UserError
+from train_pytorch_model.errors import UserError, printable
 
 
 class ArgumentParser(argparse.ArgumentParser):
@@ -14,7 +15,7 @@ class ArgumentParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Exit with 2, argparse's code for a wrong command line."""
-        self.exit(2, f"{self.prog}: {message}; see --help\n")
+        self.exit(2, f"{self.prog}: {printable(message)}; see --help\n")
 
     def parse(self, argv: Sequence[str]) -> argparse.Namespace:
         """``parse_args`` with each flag joined to its value: ``--seed -1e3`` → ``--seed=-1e3``.
@@ -40,9 +41,15 @@ def directory(text: str) -> Path:
 
 def exit_code(run: Callable[[], None]) -> int:
     """Call ``run``; a UserError becomes one line on stderr and its exit code, a bug a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the locale cannot print
     try:
         run()
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing is written\n")
+        return 130
     return 0

@@ -21,7 +21,6 @@ class Port:
     """
 
     name: str
-    title: str
     flag: str
     type: str
     help: str
@@ -30,21 +29,18 @@ class Port:
 INPUTS = (
     Port(
         name="untrained_model",
-        title="Untrained model",
         flag="--untrained-model-path",
         type="UntrainedModelDirectory",
         help="The model to train, from ResNet or DenseNet; or a trained model to fine-tune.",
     ),
     Port(
         name="training_dataset",
-        title="Training dataset",
         flag="--train-data-path",
         type="ImageDirectory",
         help="The labelled images to train on.",
     ),
     Port(
         name="validation_dataset",
-        title="Validation dataset",
         flag="--valid-data-path",
         type="ImageDirectory",
         help="The labelled images to choose the best epoch by, of the same categories.",
@@ -53,7 +49,6 @@ INPUTS = (
 
 OUTPUT = Port(
     name="trained_model",
-    title="Trained model",
     flag="--trained-model-path",
     type="ModelDirectory",
     help="The trained model, which Score Image Model reads; a directory that is empty or new.",

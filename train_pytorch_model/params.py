@@ -5,6 +5,7 @@ are made from the fields of ``TrainingParams``. Names, types, defaults and range
 designer's module of the same name.
 """
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -32,7 +33,6 @@ class Parameter:
     """
 
     name: str
-    title: str
     type: type[int] | type[float]
     default: int | float
     minimum: int | float | None
@@ -58,14 +58,13 @@ class Parameter:
 def _parameter(
     default: Any,
     *,
-    title: str,
     help: str,
     minimum: int | float | None = None,
     maximum: int | None = None,
 ) -> Any:
     return field(
         default=default,
-        metadata={"title": title, "help": help, "minimum": minimum, "maximum": maximum},
+        metadata={"help": help, "minimum": minimum, "maximum": maximum},
     )
 
 
@@ -75,32 +74,27 @@ class TrainingParams:
 
     epochs: int = _parameter(
         5,
-        title="Epochs",
         minimum=1,
         maximum=INT32_MAX,
         help="How many times to pass over the training images.",
     )
     batch_size: int = _parameter(
         16,
-        title="Batch size",
         minimum=1,
         maximum=INT32_MAX,
         help="How many images to train on at once.",
     )
     learning_rate: float = _parameter(
         0.001,
-        title="Learning rate",
         minimum=DOUBLE_EPSILON,
         help="The initial learning rate of stochastic gradient descent.",
     )
     random_seed: int = _parameter(
         1,
-        title="Random seed",
         help="The seed of everything random; the same seed gives the same model.",
     )
     patience: int = _parameter(
         3,
-        title="Patience",
         minimum=1,
         maximum=INT32_MAX,
         help="Stop after this many consecutive epochs whose validation loss did not decrease.",
@@ -138,6 +132,13 @@ def _number(parameter: Parameter, text: str) -> int | float | None:
         return parameter.type(text)
     except ValueError:  # more digits than Python reads (sys.get_int_max_str_digits)
         return None
+
+
+def seed_of_64_bits(seed: int) -> int:
+    """The seed that generators take, 0 … 2⁶⁴ - 1: ``seed`` itself, or its hash if it is not one."""
+    if 0 <= seed < 2**64:
+        return seed
+    return int.from_bytes(hashlib.sha256(hex(seed).encode()).digest()[:8], "little")
 
 
 def problem(parameter: Parameter, value: object, found: str) -> tuple[str, str] | None:

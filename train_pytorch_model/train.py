@@ -1,6 +1,5 @@
 """The story of a run: read → check → fit → write."""
 
-from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from train_pytorch_model.models.network import (
     trained_spec,
 )
 from train_pytorch_model.ports.image_directory import (
+    check_categories,
     labelled,
     read_image_directory,
     samples,
@@ -42,23 +42,27 @@ def train(job: Job) -> Fit:
     untrained = read_model_directory(job.untrained_model, "untrained_model")
     training_set = _read_labelled(job.training_dataset, "training_dataset")
     validation_set = _read_labelled(job.validation_dataset, "validation_dataset")
+    check_categories(training_set)
     validation_set = with_labels_of(validation_set, training_set)
     labels = training_set.schema.classes
     net = network(untrained, labels, job.params.random_seed)
 
     training = _load(training_set)
     validation = _load(validation_set)
-    batch_size = min(job.params.batch_size, len(training))
-    check_batch(untrained, len(labels), batch_size, training.size, training_set.port)
+    batches = TrainingBatches(
+        training, job.params.batch_size, job.params.random_seed, runtime.device
+    )
+    check_batch(untrained, len(labels), batches.batch_size, training.size, training_set.port)
     check_batch(untrained, len(labels), 2, validation.size, validation_set.port)
     _announce(job, runtime, untrained.spec.model_name, training, validation)
 
     first_samples = samples(training.images)
-    table = EpochTable(job.params.epochs, len(training), job.print_frequency)
-    with memory_for(batch_size), open_sinks(table, asdict(job.params), runtime.tracked) as sink:
+    table = EpochTable(job.params.epochs, len(batches) * batches.batch_size, job.print_frequency)
+    parameters = asdict(job.params)
+    with memory_for(batches.batch_size), open_sinks(table, parameters, runtime.tracked) as sink:
         result = fit(
             net.to(runtime.device),
-            TrainingBatches(training, batch_size, job.params.random_seed, runtime.device),
+            batches,
             ValidationBatches(validation, job.params.batch_size, runtime.device),
             job.params,
             sink,
@@ -114,15 +118,9 @@ def _announce(
             f"validation images are of {validation.size[1]}x{validation.size[0]} pixels, training "
             "images of another size; apply the same image transformation to both."
         )
-    absent = [name for name, count in class_counts(training).items() if count == 0]
+    absent = [name for name, count in training.images_per_category.items() if count == 0]
     if absent:
         warn(f"training_dataset: {len(absent)} categories have no image: {quoted(absent)}.")
-
-
-def class_counts(images: LabelledImages) -> dict[str, int]:
-    """How many images each declared category has, by name."""
-    counts = Counter(images.labels.tolist())
-    return {name: counts[index] for index, name in images.images.schema.categories.items()}
 
 
 def _summary(
@@ -144,7 +142,7 @@ def _summary(
                 "images": len(images),
                 "height": images.size[0],
                 "width": images.size[1],
-                "images_per_category": class_counts(images),
+                "images_per_category": images.images_per_category,
                 "unreadable": list(images.unreadable),
             }
             for images in (training, validation)

@@ -4,6 +4,7 @@ Every set goes through both sides: trained by the original and scored by the ori
 ours and scored by either. What the original loses is written down here by running it.
 """
 
+import json
 from pathlib import Path
 
 import pyarrow
@@ -96,3 +97,29 @@ def test_labels_that_the_original_loses(original, ours, at_once, untrained, conv
     theirs, own = at_once(by_original, by_ours)
     assert theirs != sorted(labels)
     assert own == sorted(labels)
+
+
+def test_a_carriage_return_survives_the_originals_score_of_our_model(
+    original, ours, untrained, converted
+):
+    """We quote it, which its own training does not."""
+    labels = LOST["carriage returns"]
+    data = converted(labels)
+    assert scored_by_original(original, ours.train(untrained, data), data) == sorted(labels)
+
+
+def test_category_ids_with_gaps(original, ours, at_once, untrained, converted):
+    """Either side scores either's model alike: the same columns, for ids that nothing has too."""
+    data = converted(["cat", "dog"])
+    schema = json.loads((data / "_schema.json").read_text())
+    for column in schema["columnAttributes"]:
+        if column["name"] == "category":
+            column["properties"]["categories"][1]["id"] = 3
+    (data / "_schema.json").write_text(json.dumps(schema))
+    models = at_once(lambda: original.train(untrained, data), lambda: ours.train(untrained, data))
+    for model in models:
+        found = at_once(
+            lambda model=model: labels_in(original.score(model, data)),
+            lambda model=model: labels_in(ours.score(model, data)),
+        )
+        assert found == [["cat", "1", "Others", "dog"]] * 2

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from train_pytorch_model.arguments import ArgumentParser, directory, exit_code
 from train_pytorch_model.models.architectures import family_with, model_names
+from train_pytorch_model.params import seed_of_64_bits
 
 
 def create(model_name: str, target: Path, random_seed: int = 1) -> None:
@@ -29,7 +30,7 @@ def create(model_name: str, target: Path, random_seed: int = 1) -> None:
 
     check_output(target, "untrained_model")
     family = family_with(model_name)
-    torch.manual_seed(random_seed % 2**64)
+    torch.manual_seed(seed_of_64_bits(random_seed))
     net = getattr(torchvision.models, model_name)(weights=None)
     spec = ModelSpec(family.module, family.class_name, model_name, {family.option: False})
     with whole_directory(target, "untrained_model") as folder:

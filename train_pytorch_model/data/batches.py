@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from train_pytorch_model.data.labelled_images import LabelledImages
+from train_pytorch_model.params import seed_of_64_bits
 
 MEAN = 0.5
 STD = 0.5
@@ -70,7 +71,7 @@ class ValidationBatches:
 def permutation(count: int, seed: int, epoch: int) -> Tensor:
     """(count,) int64: the order of an epoch's images, a function of the seed and the epoch."""
     generator = torch.Generator()
-    state = np.random.SeedSequence((seed % 2**64, epoch)).generate_state(1, np.uint64)
+    state = np.random.SeedSequence((seed_of_64_bits(seed), epoch)).generate_state(1, np.uint64)
     generator.manual_seed(int(state[0]))
     return torch.randperm(count, generator=generator)
 

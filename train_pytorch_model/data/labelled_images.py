@@ -56,6 +56,12 @@ class LabelledImages:
         """(height, width) in pixels."""
         return self.pixels.shape[1], self.pixels.shape[2]
 
+    @property
+    def images_per_category(self) -> dict[str, int]:
+        """How many images each declared category has, by name."""
+        counts = Counter(self.labels.tolist())
+        return {name: counts[index] for index, name in self.images.schema.categories.items()}
+
 
 def read_pixels(image_set: ImageSet, index: int) -> NDArray[np.uint8]:
     """The pixels of one image, (height, width, 3) uint8, RGB.

@@ -18,7 +18,7 @@ import torchvision
 import yaml
 from PIL import Image
 
-HEADS = {"ResNet": "zero_init_residual", "DenseNet": "memory_efficient"}
+OPTIONS = {"ResNet": "zero_init_residual", "DenseNet": "memory_efficient"}
 
 network = None
 labels = []
@@ -34,7 +34,7 @@ def init():
     spec = yaml.safe_load((folder / "model_spec.yaml").read_text("utf-8"))
     extras = spec["flavor_extras"]
     settings = extras["init_params"]
-    option = HEADS[extras["class"]]
+    option = OPTIONS[extras["class"]]
     network = getattr(torchvision.models, settings["model_name"])(
         weights=None, num_classes=settings["num_classes"], **{option: settings[option]}
     )
@@ -57,11 +57,24 @@ def run(data):
 
 def _scored(row):
     image = Image.open(io.BytesIO(base64.b64decode(row[image_column])))
-    if image.mode.startswith(("I", "F")):
-        raise ValueError(f"the image has the mode {image.mode}; expected 8 bits a channel")
-    pixels = torch.from_numpy(np.array(image.convert("RGB")))
+    deep = image.mode.startswith(("I", "F"))
+    grey = _to_8_bits(np.asarray(image))[:, :, None].repeat(3, axis=2) if deep else None
+    pixels = torch.from_numpy(grey if deep else np.array(image.convert("RGB")))
     batch = pixels.permute(2, 0, 1)[None].float().div(255).sub(0.5).div(0.5)
     with torch.inference_mode():
         probabilities = network(batch).softmax(dim=1)[0]
     known = [row.get(column) for column in columns]
     return [*known, *probabilities.tolist(), labels[int(probabilities.argmax())]]
+
+
+def _to_8_bits(values):
+    """Scale a deep greyscale image to 0…255, by the same rule as in training."""
+    low, high = float(values.min()), float(values.max())
+    if values.dtype.kind == "u":
+        low, high = 0.0, float(np.iinfo(values.dtype).max)
+    else:
+        usual = (1.0, 255.0, 65535.0) if values.dtype.kind == "f" else (255.0, 65535.0)
+        fitting = [limit for limit in usual if low >= 0 and high <= limit]
+        low, high = (0.0, fitting[0]) if fitting else (low, high)
+    scale = 255.0 / (high - low) if high > low else 0.0
+    return np.rint((values.astype(np.float64) - low) * scale).astype(np.uint8)

@@ -61,6 +61,8 @@ def fit(
         weight_decay=WEIGHT_DECAY,
         nesterov=True,
     )
+    if params.learning_rate > torch.finfo(torch.float32).max:
+        _check_finite(math.inf, "training", 0, params)  # the first step would overflow
     stopping = EarlyStopping(params.patience)
     history: list[EpochMetrics] = []
     best_weights: Mapping[str, Tensor] = {}
@@ -141,7 +143,7 @@ def _check_finite(loss: float, which: str, epoch: int, params: TrainingParams) -
         raise DivergedError(
             f"learning_rate: the {which} loss became {loss} in epoch {epoch + 1} with a learning "
             f"rate of {params.learning_rate}; choose a smaller one, such as "
-            f"{params.learning_rate / 10:.3g}."
+            f"{min(params.learning_rate / 10, 0.001):.3g}."
         )
 
 

@@ -26,7 +26,7 @@ class Runtime:
 
 
 def start(device: str) -> Runtime:
-    """Choose the device and make every operation on it deterministic.
+    """Choose the device, and the deterministic form of every operation on it that has one.
 
     Args:
         device: ``auto`` (a GPU where there is one, else the CPU), ``cpu`` or ``cuda``.
@@ -49,7 +49,8 @@ def start(device: str) -> Runtime:
         )
     # cuBLAS is deterministic only with a fixed workspace; it reads this when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
+    # PyTorch warns, once, of an operation that it cannot make deterministic on this device.
+    torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     tracked = bool(os.environ.get("MLFLOW_TRACKING_URI"))
     # MLflow tries for minutes by default where its service does not answer.
@@ -63,7 +64,7 @@ def start(device: str) -> Runtime:
 def _world_size() -> int:
     """The number of processes of the run: torchrun's and Azure's variable, or Open MPI's."""
     for variable in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE"):
-        if os.environ.get(variable, "").isdigit():
+        if os.environ.get(variable, "").isdecimal():
             return int(os.environ[variable])
     return 1
 

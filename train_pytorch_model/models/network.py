@@ -15,6 +15,7 @@ from train_pytorch_model.errors import (
     scalar,
 )
 from train_pytorch_model.models.architectures import FAMILIES, Family, family_of
+from train_pytorch_model.params import seed_of_64_bits
 from train_pytorch_model.ports.model_directory import ModelDirectory
 from train_pytorch_model.ports.model_spec import LABELS, ModelSpec
 
@@ -63,7 +64,7 @@ def network(directory: ModelDirectory, labels: Sequence[str], seed: int) -> nn.M
     family = _family(directory)
     net = meta_network(directory.spec, family, len(labels))
     weights = _checked_weights(directory, family, net)
-    head = _head(weights, family)
+    head = _last_layer(weights, family)
     if directory.labels is not None and len(directory.labels) != head[0].shape[0]:
         raise InvalidModelDirectoryError(
             f"{directory.port}: found {len(directory.labels):,} labels for {head[0].shape[0]:,} "
@@ -71,7 +72,7 @@ def network(directory: ModelDirectory, labels: Sequence[str], seed: int) -> nn.M
         )
     kept = _order_of(labels, directory.labels, head[0].shape[0])
     if kept is None:
-        torch.manual_seed(seed % 2**64)
+        torch.manual_seed(seed_of_64_bits(seed))
         fresh = nn.Linear(head[0].shape[1], len(labels))
         head = fresh.weight.detach(), fresh.bias.detach()
     else:
@@ -210,10 +211,11 @@ def _checked_values(key: str, value: Tensor, reference: Tensor, problems: Proble
         problems.add(f"{key} is not a plain tensor")
     elif value.is_floating_point() != reference.is_floating_point():
         problems.add(f"{key} is of type {value.dtype}, expected {reference.dtype}")
-    elif value.is_floating_point() and not bool(value.isfinite().all()):
-        problems.add(f"{key} has values that are infinite or not a number")
     else:
-        return value.to(reference.dtype)
+        # A copy: two names may share one storage, and would be trained as one.
+        value = value.to(reference.dtype, copy=True)
+        if value.is_floating_point() and not bool(value.isfinite().all()):
+            problems.add(f"{key} has values that are infinite or not a number in {value.dtype}")
     return value
 
 
@@ -238,7 +240,7 @@ def _check_head_shapes(
         inputs = rows
 
 
-def _head(weights: Mapping[str, Tensor], family: Family) -> tuple[Tensor, Tensor]:
+def _last_layer(weights: Mapping[str, Tensor], family: Family) -> tuple[Tensor, Tensor]:
     """The weight (n, inputs) and bias (n,) of the last layer, or of the two that there are."""
     weight, bias = weights[f"{family.head}.weight"], weights[f"{family.head}.bias"]
     if f"{SECOND_HEAD}weight" not in weights:
@@ -258,7 +260,5 @@ def _order_of(
         return None
     if list(previous) == list(labels):
         return list(range(outputs))
-    if len(set(labels)) < len(labels):
-        return None  # several classes are named Others: which is which cannot be told
     position = {label: index for index, label in enumerate(previous)}
     return [position[label] for label in labels]

@@ -32,8 +32,8 @@ def read_image_directory(root: Path, port: str) -> ImageSet:
         InvalidDatasetError: there is no such directory, it is damaged, or it holds no image.
     """
     try:
-        if not root.is_dir():
-            found = "a file" if root.exists() else "nothing"
+        if not os.path.isdir(root):
+            found = "a file" if os.path.exists(root) else "nothing"
             raise InvalidDatasetError(
                 f"{port}: found {found} at {str(root)!r}, expected an image directory; connect the "
                 "output of Convert to Image Directory, or name a folder of images."
@@ -65,7 +65,6 @@ def labelled(image_set: ImageSet) -> ImageSet:
 
     Raises:
         NotLabeledDatasetError: none has.
-        InvalidDatasetError: there are fewer than two categories to tell apart.
     """
     keep = image_set.labels != UNLABELLED
     if not keep.any():
@@ -79,13 +78,21 @@ def labelled(image_set: ImageSet) -> ImageSet:
             "expected a category for each; put the images into one folder per category and run "
             "Convert to Image Directory."
         )
+    return image_set if keep.all() else take(image_set, np.flatnonzero(keep))
+
+
+def check_categories(image_set: ImageSet) -> None:
+    """Check that there is something to tell apart.
+
+    Raises:
+        InvalidDatasetError: there are fewer than two categories.
+    """
     if len(image_set.schema.categories) < 2:
         raise InvalidDatasetError(
             f"{image_set.port}: found one category "
             f"({quoted(list(image_set.schema.categories.values()))}), expected at least two to "
             "tell apart; each folder directly below the directory is one category."
         )
-    return image_set if keep.all() else take(image_set, np.flatnonzero(keep))
 
 
 def take(image_set: ImageSet, indices: Any) -> ImageSet:

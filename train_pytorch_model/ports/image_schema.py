@@ -11,7 +11,7 @@ MAX_CLASSES = 100_000
 
 CLASSIFICATION = "COCO_classification"
 GAP_NAME = "Others"
-"""The name of a class whose id no category has, as in the original."""
+"""The name of the last class whose id no category has, as in the original."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class ImageSchema:
         image_ref: the key of ``images.lst`` under which an image's file is described.
         label_column: the name of the column of labels, or None.
         annotation_type: what the label column holds, ``COCO_classification`` for names.
-        classes: class index → name. An index that no category has is named ``Others``.
+        classes: class index → name, each once; see ``_classes`` for indices that no category has.
         categories: category id → name, of the categories that the directory declares.
     """
 
@@ -184,9 +184,21 @@ def _categories(declared: object, problems: Problems) -> dict[int, str]:
 
 
 def _classes(categories: dict[int, str]) -> tuple[str, ...]:
-    if not categories:
-        return ()
-    return tuple(categories.get(i, GAP_NAME) for i in range(max(categories) + 1))
+    """Class index → name, each name once; what the original's Score Image Model makes of gaps.
+
+    Of the indices that no category has, the last is named GAP_NAME and the others by their number,
+    unless a category has that name.
+    """
+    names = dict(categories)
+    taken = set(names.values())
+    for index in reversed(range(max(names, default=-1) + 1)):
+        if index not in names:
+            name = str(index) if GAP_NAME in taken else GAP_NAME
+            while name in taken:
+                name += "_"
+            names[index] = name
+            taken.add(name)
+    return tuple(names[index] for index in range(len(names)))
 
 
 def label_name(value: object) -> str | None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import yaml
 from torch import Tensor
 
 from train_pytorch_model.errors import InvalidModelDirectoryError, Problems, scalar, shortened
+from train_pytorch_model.ports.image_schema import MAX_CLASSES
 from train_pytorch_model.ports.model_spec import (
     LABELS,
     ModelSpec,
@@ -64,8 +66,8 @@ def read_model_directory(root: Path, port: str) -> ModelDirectory:
         InvalidModelDirectoryError: there is none, it is damaged, or it is not a PyTorch model of a
             state dict.
     """
-    if not root.is_dir():
-        found = "a file" if root.exists() else "nothing"
+    if not os.path.isdir(root):
+        found = "a file" if os.path.exists(root) else "nothing"
         raise InvalidModelDirectoryError(
             f"{port}: found {found} at {str(root)!r}, expected a model directory; {_WRITE_AGAIN}."
         )
@@ -150,13 +152,17 @@ def _check_not_compressed(file: BinaryIO) -> None:
 
 
 def _read_labels(root: Path, name: str, port: str) -> tuple[str, ...]:
-    """Class index → label. Labels are text, whatever they look like (``01``, ``nan``)."""
+    """Class index → label. Labels are text, whatever they look like (``01``, ``nan``).
+
+    An index that the table leaves out, as the original does of a category id that nothing has, is
+    named by its number.
+    """
     try:
         text = read_inside(root, name, MAX_LABELS_BYTES).decode("utf-8-sig")
-        rows = list(csv.reader(io.StringIO(text, newline="")))
-        labels = {int(row[0]): row[1] for row in rows[1:] if row}
-        if sorted(labels) != list(range(len(labels))) or len(labels) != len(rows[1:]):
-            raise ValueError("the indices are not 0, 1, 2, …")
+        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row][1:]
+        labels = {int(row[0]): row[1] for row in rows}
+        if len(labels) < len(rows) or not all(0 <= index < MAX_CLASSES for index in labels):
+            raise ValueError("its indices are not different numbers from 0")
     except OSError as error:
         raise _unreadable(port, name, error) from error
     except (ValueError, IndexError, csv.Error) as error:
@@ -164,7 +170,7 @@ def _read_labels(root: Path, name: str, port: str) -> tuple[str, ...]:
             f"{port}: {name!r} is not a table of an index and a label ({shortened(str(error))}); "
             f"{_WRITE_AGAIN}."
         ) from error
-    return tuple(labels[index] for index in range(len(labels)))
+    return tuple(labels.get(index, str(index)) for index in range(max(labels, default=-1) + 1))
 
 
 def write_untrained_model(folder: Path, spec: ModelSpec, weights: Mapping[str, Tensor]) -> None:
@@ -175,7 +181,7 @@ def write_untrained_model(folder: Path, spec: ModelSpec, weights: Mapping[str, T
         spec: what to say of the network.
         weights: its state dict, names as the original's (``model.conv1.weight``, …).
     """
-    torch.save(dict(weights), folder / spec.weights_file)
+    _write_weights(folder / spec.weights_file, weights)
     _write_yaml(folder / SPEC, untrained_spec_document(spec))
     _write_yaml(folder / META, {"type": "ModelDirectory", "extension": {}, "model": SPEC})
 
@@ -198,7 +204,7 @@ def write_trained_model(
         schema: the ``_schema.json`` of the training images.
         samples: the ``_samples.json`` of the training images.
     """
-    torch.save(dict(weights), folder / spec.weights_file)
+    _write_weights(folder / spec.weights_file, weights)
     with open(folder / LABELS, "w", encoding="utf-8", newline="") as file:
         file.write(",label\n")
         file.writelines(f"{index},{_csv_field(label)}\n" for index, label in enumerate(labels))
@@ -211,6 +217,19 @@ def write_trained_model(
     meta = {"type": "ModelDirectory", "extension": {}, "model": SPEC}
     trained = {"registerModel": True, "modelOutputPath": "trained_model_outputs"}
     _write_yaml(folder / META, {**meta, **trained})
+
+
+def _write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
+    """Write a state dict.
+
+    Raises:
+        OSError: it cannot be written; PyTorch itself says a RuntimeError then.
+    """
+    with open(path, "wb") as file:
+        try:
+            torch.save(dict(weights), file)
+        except RuntimeError as error:
+            raise OSError(f"saving {path.name!r} failed, perhaps the disk is full") from error
 
 
 def _csv_field(text: str) -> str:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from train_pytorch_model.errors import FailedToWriteOutputsError
@@ -21,7 +21,7 @@ def check_output(path: Path, port: str) -> None:
     """
     try:
         if path.is_dir():
-            present = sorted(os.listdir(path))
+            present = sorted(name for name in os.listdir(path) if not _is_ours(name))
             if present:
                 raise FailedToWriteOutputsError(
                     f"{port}: {str(path)!r} is not empty (it holds {present[0]!r}), expected an "
@@ -33,12 +33,9 @@ def check_output(path: Path, port: str) -> None:
                 "name another."
             )
         existing = next(p for p in [path, *path.absolute().parents] if os.path.lexists(p))
-        tempfile.TemporaryDirectory(dir=existing, prefix=".write-test-").cleanup()
+        tempfile.TemporaryDirectory(dir=existing, prefix=_PREFIX).cleanup()
     except OSError as error:
-        raise FailedToWriteOutputsError(
-            f"{port}: {str(path)!r} cannot be written ({reason(error)}); make it writable or name "
-            "another."
-        ) from error
+        raise _failed(path, port, error) from error
 
 
 @contextmanager
@@ -46,67 +43,96 @@ def whole_directory(path: Path, port: str) -> Iterator[Path]:
     """A fresh directory to fill; it becomes ``path`` when the block ends without an exception.
 
     The directory is filled beside ``path``, flushed to disk and renamed, so that a reader never
-    sees half of it. Where ``path`` is a mount point, as a job's output is on Azure, or its
-    parent cannot be written, it is filled inside ``path`` and its entries are moved up, the one
-    that makes the directory readable (``_meta.yaml``) last.
+    sees half of it. Where that cannot be, because ``path`` is a mount point, as a job's output is
+    on Azure, or its parent cannot be written, the entries are put into ``path`` one by one, the
+    one that makes the directory readable (``_meta.yaml``) last.
 
     Raises:
         FailedToWriteOutputsError: something could not be written; ``path`` is as it was.
     """
+    target = Path(os.path.realpath(path))
+    staging = None
     try:
-        staging = _staging_for(path)
-    except OSError as error:
-        raise _failed(path, port, error) from error
-    try:
+        staging = _staging_for(target)
         yield staging
         _flush(staging)
-        if staging.parent == path:
-            _move_up(staging, path)
-        else:
-            os.rename(staging, path)
-        _flush_entry(path.parent)
+        _publish(staging, target)
     except OSError as error:
         raise _failed(path, port, error) from error
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+# Directories in the making; one that a killed run has left in an output is passed over.
+_PREFIX = ".partial-"
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(_PREFIX)
 
 
 def _failed(path: Path, port: str, error: OSError) -> FailedToWriteOutputsError:
     return FailedToWriteOutputsError(
-        f"{port}: {str(path)!r} cannot be written ({reason(error)}); free space or make it "
-        "writable, and run again."
+        f"{port}: {str(path)!r} cannot be written ({reason(error)}); free space, make it writable "
+        "or name another, and run again."
     )
 
 
-def _staging_for(path: Path) -> Path:
-    prefix = f".{path.name}.partial-"
-    if not os.path.ismount(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return _readable(Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix)))
-        except PermissionError:
-            if not path.is_dir():
-                raise
-    return _readable(Path(tempfile.mkdtemp(dir=path, prefix=prefix)))
+def _staging_for(target: Path) -> Path:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return _staging_in(target.parent)
+    except OSError:
+        if not target.is_dir():
+            raise
+        return _staging_in(target)
 
 
-def _readable(directory: Path) -> Path:
-    """Give a directory of mkdtemp, which only its owner may read, the permissions of mkdir."""
+def _staging_in(folder: Path) -> Path:
+    """A new directory; mkdtemp lets only its owner read it, so it gets mkdir's permissions."""
+    directory = Path(tempfile.mkdtemp(dir=folder, prefix=_PREFIX))
     mask = os.umask(0)
     os.umask(mask)
     directory.chmod(0o777 & ~mask)
     return directory
 
 
-def _move_up(staging: Path, path: Path) -> None:
+def _publish(staging: Path, target: Path) -> None:
+    """Make ``target`` what ``staging`` is. Nothing that fails after that fails the run."""
+    if target.is_dir():
+        for name in filter(_is_ours, os.listdir(target)):
+            if target / name != staging:
+                shutil.rmtree(target / name)
+    if staging.parent == target:
+        _move_up(staging, target)
+    else:
+        try:
+            os.rename(staging, target)
+        except OSError:
+            if not target.is_dir():
+                raise
+            # A mount point: it cannot be renamed over, and may be another file system.
+            inside = _staging_in(target)
+            try:
+                shutil.copytree(staging, inside, dirs_exist_ok=True)
+                _flush(inside)
+                _move_up(inside, target)
+            finally:
+                shutil.rmtree(inside, ignore_errors=True)
+    with suppress(OSError):  # the parent may not be ours to open; the output is there all the same
+        _flush_entry(target.parent)
+
+
+def _move_up(staging: Path, target: Path) -> None:
     moved: list[Path] = []
     try:
         for name in sorted(os.listdir(staging), key=lambda name: (name == "_meta.yaml", name)):
-            os.rename(staging / name, path / name)
-            moved.append(path / name)
+            os.rename(staging / name, target / name)
+            moved.append(target / name)
     except OSError:
         for entry in moved:
-            entry.unlink()
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
         raise
 
 
@@ -115,6 +141,10 @@ def _flush(directory: Path) -> None:
         for name in names:
             _flush_entry(Path(parent, name))
         _flush_entry(Path(parent))
+
+
+# Some network mounts cannot fsync a directory; the rename is then as durable as they make it.
+_CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP}
 
 
 def _flush_entry(path: Path) -> None:
@@ -126,7 +156,3 @@ def _flush_entry(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
-
-
-# Some network mounts cannot fsync a directory; the rename is then as durable as they make it.
-_CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP}

@@ -23,5 +23,7 @@ def load_plain(content: bytes) -> Any:
     """
     try:
         return yaml.load(content.decode("utf-8-sig"), _PlainLoader)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # a tag such as !!timestamp on what is none raises anything
         raise ValueError(type(error).__name__) from error

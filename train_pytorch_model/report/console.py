@@ -1,7 +1,8 @@
 """The run as its user sees it: progress bars, a table line per epoch, and plain lines."""
 
 import sys
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn, TextIO
 
 from torch import Tensor
 from tqdm import tqdm
@@ -15,20 +16,43 @@ HEADER = (
 )
 
 
+class Unfailing:
+    """A text stream that goes on when nobody can read it: a log line must not cost the model."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, if that is possible."""
+        with suppress(OSError, ValueError):  # a closed pipe, a full disk, a closed stream
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if that is possible."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 def say(line: str) -> None:
     """Print one line, above a progress bar if there is one."""
-    tqdm.write(printable(line), file=sys.stdout)
+    tqdm.write(printable(line), file=Unfailing(sys.stdout))
+    Unfailing(sys.stdout).flush()
 
 
 def warn(line: str) -> None:
     """Print a warning, one line, on stderr."""
-    tqdm.write(f"warning: {printable(line)}", file=sys.stderr)
+    tqdm.write(f"warning: {printable(line)}", file=Unfailing(sys.stderr))
 
 
 def progress_bar(total: int, what: str) -> "tqdm[NoReturn]":
     """A progress bar of ``total`` images; in a log file a line every half minute instead."""
     interactive = sys.stderr.isatty()
     return tqdm(
+        file=Unfailing(sys.stderr),
         total=total,
         desc=what,
         unit=" images",

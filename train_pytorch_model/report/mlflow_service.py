@@ -7,6 +7,7 @@ from threading import Thread
 
 from torch import Tensor
 
+from train_pytorch_model.errors import shortened
 from train_pytorch_model.report.console import warn
 from train_pytorch_model.report.metrics import EpochMetrics
 
@@ -23,6 +24,7 @@ class MlflowService:
 
     def __init__(self, parameters: Mapping[str, object]) -> None:
         self._parameters = parameters
+        self._status = "FINISHED"
         self._epochs: SimpleQueue[EpochMetrics | None] = SimpleQueue()
         self._thread = Thread(target=self._send, name="mlflow", daemon=True)
         self._thread.start()
@@ -34,8 +36,9 @@ class MlflowService:
         """Log an epoch, some time soon."""
         self._epochs.put(metrics)
 
-    def close(self) -> None:
-        """Wait until everything is logged, but not for long."""
+    def close(self, status: str) -> None:
+        """Wait until everything is logged, but not for long; ``status`` is the run's last."""
+        self._status = status
         self._epochs.put(None)
         self._thread.join(PATIENCE_S)
         if self._thread.is_alive():
@@ -45,14 +48,15 @@ class MlflowService:
         try:
             import mlflow  # takes seconds, and is there only where metrics are wanted
 
-            with mlflow.start_run():
-                mlflow.log_params(dict(self._parameters))
-                while (metrics := self._epochs.get()) is not None:
-                    values = {k: float(v) for k, v in asdict(metrics).items() if k != "epoch"}
-                    mlflow.log_metrics(values, step=metrics.epoch)
+            mlflow.start_run()
+            mlflow.log_params({k: shortened(str(v)) for k, v in self._parameters.items()})
+            while (metrics := self._epochs.get()) is not None:
+                values = {k: float(v) for k, v in asdict(metrics).items() if k != "epoch"}
+                mlflow.log_metrics(values, step=metrics.epoch)
+            mlflow.end_run(self._status)
         except Exception as error:  # whatever happens there must not cost the training
-            text = str(error).split("\n", 1)[0]
+            # Only the kind of error: its text may quote the service's address and credentials.
             warn(
-                f"metrics are not logged to MLflow ({type(error).__name__}: {text}); they are in "
+                f"metrics are not logged to MLflow ({type(error).__name__}); they are in "
                 "history.csv."
             )

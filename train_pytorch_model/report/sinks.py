@@ -44,5 +44,7 @@ def open_sinks(
     service = MlflowService(parameters)
     try:
         yield Several((table, service))
-    finally:
-        service.close()
+    except BaseException:
+        service.close("FAILED")
+        raise
+    service.close("FINISHED")

@@ -1,0 +1,1 @@
+"""Speed and quality against others; each prints what the README quotes."""
