@@ -549,7 +549,7 @@ def test_a_few_unreadable_images_are_left_out(tmp_path: Path, broken: list[str])
     assert [line.split(": ")[0] for line in loaded.unreadable] == broken
     left = [f"{n}/{i:03}.png" for n in ("cat", "dog") for i in range(150)]
     left = [name for name in left if name not in broken]
-    assert [loaded.images.file(i) for i in range(len(loaded))] == left
+    assert [loaded.image_set.file(i) for i in range(len(loaded))] == left
     assert loaded.labels.tolist() == [int(name.startswith("dog")) for name in left]
     for pixels, name in zip(loaded.pixels, left, strict=True):
         with Image.open(root / name) as original:

@@ -56,7 +56,7 @@ def train(job: Job) -> Fit:
     check_batch(untrained, len(labels), 2, validation.size, validation_set.port)
     _announce(job, runtime, untrained.spec.model_name, training, validation)
 
-    first_samples = samples(training.images)
+    first_samples = samples(training.image_set)
     table = EpochTable(job.params.epochs, len(batches) * batches.batch_size, job.print_frequency)
     parameters = asdict(job.params)
     with memory_for(batches.batch_size), open_sinks(table, parameters, runtime.tracked) as sink:
@@ -108,7 +108,7 @@ def _announce(
 ) -> None:
     """Say what is about to be trained, and what of it is unusual."""
     height, width = training.size
-    classes = training.images.schema.classes
+    classes = training.image_set.schema.classes
     say(
         f"Training {model} for {len(classes)} categories on {len(training):,} images of "
         f"{width}x{height} pixels, validating on {len(validation):,}, on {runtime.name}."
@@ -138,7 +138,7 @@ def _summary(
         "warmup_epochs": job.warmup_epochs,
         "device": runtime.name,
         "datasets": {
-            images.images.port: {
+            images.image_set.port: {
                 "images": len(images),
                 "height": images.size[0],
                 "width": images.size[1],

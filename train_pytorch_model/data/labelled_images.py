@@ -37,13 +37,13 @@ class LabelledImages:
     """The n decoded images of a data set.
 
     Attributes:
-        images: the images that could be read, in order: n of them.
+        image_set: the images that could be read, in order: n of them.
         pixels: (n, height, width, 3) uint8, RGB; on the CPU.
-        labels: (n,) int64, indices into ``images.schema.classes``.
+        labels: (n,) int64, indices into ``image_set.schema.classes``.
         unreadable: ``path: why`` of each image that was left out.
     """
 
-    images: ImageSet
+    image_set: ImageSet
     pixels: Tensor
     labels: Tensor
     unreadable: tuple[str, ...]
@@ -60,7 +60,7 @@ class LabelledImages:
     def images_per_category(self) -> dict[str, int]:
         """How many images each declared category has, by name."""
         counts = Counter(self.labels.tolist())
-        return {name: counts[index] for index, name in self.images.schema.categories.items()}
+        return {name: counts[index] for index, name in self.image_set.schema.categories.items()}
 
 
 def read_pixels(image_set: ImageSet, index: int) -> NDArray[np.uint8]:
@@ -103,7 +103,7 @@ def load_labelled_images(image_set: ImageSet, progress: Progress) -> LabelledIma
         keep = np.delete(np.arange(len(image_set)), list(unreadable))
         readable, kept = take(image_set, keep), _closed_up(kept, keep)
     return LabelledImages(
-        images=readable,
+        image_set=readable,
         pixels=kept,
         labels=torch.from_numpy(readable.labels),
         unreadable=tuple(f"{image_set.file(i)}: {why}" for i, why in unreadable.items()),
