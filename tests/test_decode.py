@@ -36,25 +36,28 @@ def in_mode(mode: str) -> Image.Image:
     return transparent.convert("RGB").convert(mode) if mode != "RGBA" else transparent
 
 
-def savable() -> Iterator[tuple[str, str]]:
-    """The modes, and the formats among those that are decoded in which this Pillow saves each."""
-    for mode, kind in itertools.product(MODES, FORMATS):
-        try:
-            content_of(in_mode(mode), kind)
-        except (OSError, KeyError, ValueError):  # how Pillow says that it does not
-            continue
-        yield mode, kind
-
-
-SAVABLE = list(savable())
-
-
 def by_pillow(content: bytes) -> NDArray[np.uint8]:
     """What the original sees."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of palettes with transparency
         with Image.open(io.BytesIO(content)) as image:
             return np.asarray(image.convert("RGB"))
+
+
+def savable() -> Iterator[tuple[str, str]]:
+    """The modes, and the formats among those that are decoded that this Pillow takes each through.
+
+    Before version 13 it saves a YCbCr TIFF that it cannot read.
+    """
+    for mode, kind in itertools.product(MODES, FORMATS):
+        try:
+            by_pillow(content_of(in_mode(mode), kind))
+        except (OSError, KeyError, ValueError):  # how Pillow says that it does not
+            continue
+        yield mode, kind
+
+
+SAVABLE = list(savable())
 
 
 def greyscale(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
