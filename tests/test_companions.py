@@ -42,6 +42,22 @@ def test_class_folders_become_an_image_directory(training: Path, tmp_path: Path)
         assert source.read_bytes() == copy.read_bytes()
 
 
+def test_an_image_directory_is_copied(training: Path, tmp_path: Path) -> None:
+    """With its names and its labels, an empty one too."""
+    assert convert(training, tmp_path / "one") == 0
+    rows = (tmp_path / "one" / "images.lst").read_text().splitlines()
+    rows[0] = rows[0].replace('"category": "cat"', '"category": ""')
+    (tmp_path / "one" / "images.lst").write_text("\n".join(rows))
+    assert convert(tmp_path / "one", tmp_path / "two") == 0
+    lines = (tmp_path / "two" / "images.lst").read_text().splitlines()
+    listed = [json.loads(row) for row in rows]
+    assert [json.loads(line) for line in lines] == listed
+    for row in listed:
+        name = row["image_info"]["file_name"]
+        one, two = (tmp_path / folder / name for folder in ("one", "two"))
+        assert one.read_bytes() == two.read_bytes()
+
+
 def test_images_without_labels_keep_their_paths(tmp_path: Path) -> None:
     """Below ``image``."""
     (tmp_path / "in" / "x" / "y").mkdir(parents=True)
@@ -53,16 +69,14 @@ def test_images_without_labels_keep_their_paths(tmp_path: Path) -> None:
     assert images.schema.label_column is None
 
 
-@pytest.mark.parametrize("what", ["nothing", "no images", "metadata", "a file that is gone"])
+@pytest.mark.parametrize("what", ["nothing", "no images", "a file that is gone"])
 def test_what_cannot_be_converted(
-    training: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
     """Is told in one line, and nothing is written."""
     source = tmp_path / "in"
     if what == "no images":
         source.mkdir()
-    elif what == "metadata":
-        assert convert(training, source) == 0
     elif what == "a file that is gone":
         class_folders(source, {"cat": 1, "dog": 1})
         (source / "cat" / "gone.png").symlink_to("nowhere.png")

@@ -135,7 +135,9 @@ def seen_by_ours(folder: Path) -> dict[str, Any]:
         "files": [found.file(index) for index in range(len(found))],
         "ids": found.columns["id"].to_pylist(),
         "labels": [None if i == UNLABELLED else classes[i] for i in found.labels.tolist()],
-        "classes": list(classes),
+        # Ids that no category has: the original calls all of them Others and loses all but one
+        # when it writes a model; ours have the names that its Score Image Model gives them.
+        "classes": [found.schema.categories.get(i, "Others") for i in range(len(classes))],
     }
 
 

@@ -14,7 +14,8 @@ def convert(source: Path, target: Path) -> int:
     """Copy the images of ``source`` and describe them; returns how many there are.
 
     The files are copied as they are, named ``image/<class index>_<number><ending>``, or
-    ``image/<their path>`` where the directory has no labels.
+    ``image/<their path>`` where the directory has no labels. A directory that has metadata keeps
+    its names; of its references to images only the file's name is kept.
 
     Raises:
         UserError: ``source`` is not an image directory, or ``target`` cannot be written.
@@ -26,21 +27,17 @@ def convert(source: Path, target: Path) -> int:
     from train_pytorch_model.ports.paths import open_inside, reason
 
     check_output(target, "output_path")
-    if os.path.lexists(source / META):
-        raise InvalidDatasetError(
-            f"input_path: {str(source)!r} has a {META} already, expected a folder of images; use "
-            "it as it is."
-        )
     image_set = read_image_directory(source, "input_path")
-    labelled = image_set.schema.label_column is not None
+    has_names = os.path.lexists(source / META)
+    has_labels = image_set.schema.label_column is not None
     problems = Problems()
     names = []
     with whole_directory(target, "output_path") as folder:
         for index, label in enumerate(image_set.labels.tolist()):
             file = image_set.file(index)
-            kind = "unlabelled" if label == UNLABELLED else label
-            numbered = f"{kind}_{index}{os.path.splitext(file)[1]}"
-            names.append(f"image/{numbered if labelled else file}")
+            prefix = "unlabelled" if label == UNLABELLED else label
+            numbered = f"image/{prefix}_{index}{os.path.splitext(file)[1]}"
+            names.append(file if has_names else numbered if has_labels else f"image/{file}")
             (folder / names[-1]).parent.mkdir(parents=True, exist_ok=True)
             try:
                 content = open_inside(image_set.root, file)
