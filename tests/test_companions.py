@@ -82,7 +82,7 @@ def test_what_cannot_be_converted(
         (source / "cat" / "gone.png").symlink_to("nowhere.png")
     assert convert(source, tmp_path / "out") == 1
     err = capsys.readouterr().err
-    assert err.startswith("InvalidDatasetError (0018): input_path: ")
+    assert err.startswith("InvalidDatasetError (0018): input_dataset: ")
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
 

@@ -1,57 +1,68 @@
-"""The ports of the component: their one declaration, beside that of the parameters.
+"""Train PyTorch Model, declared: its ports and settings beside the parameters of ``params``."""
 
-The command line, both component specs and the README's table are made from it.
-"""
+from train_pytorch_model.component import DEVICE, INT32_MAX, Component, Parameter, Port
+from train_pytorch_model.params import PARAMETERS
 
-from dataclasses import dataclass
-
-NAME = "train_pytorch_model"
-TITLE = "Train PyTorch Model"
-DESCRIPTION = (
-    "Trains an image classifier from scratch, or fine-tunes one, on a labelled image directory, "
-    "and keeps the weights of the epoch with the lowest validation loss."
-)
-
-
-@dataclass(frozen=True)
-class Port:
-    """An input or the output: a directory of a type that the designer knows.
-
-    ``flag`` is the original's; ``type`` the designer's.
-    """
-
-    name: str
-    flag: str
-    type: str
-    help: str
-
-
-INPUTS = (
-    Port(
-        name="untrained_model",
-        flag="--untrained-model-path",
-        type="UntrainedModelDirectory",
-        help="The model to train, from ResNet or DenseNet; or a trained model to fine-tune.",
+TRAIN_PYTORCH_MODEL = Component(
+    name="train_pytorch_model",
+    title="Train PyTorch Model",
+    category="Model Training",
+    description=(
+        "Trains an image classifier from scratch, or fine-tunes one, on a labelled image "
+        "directory, and keeps the weights of the epoch with the lowest validation loss."
     ),
-    Port(
-        name="training_dataset",
-        flag="--train-data-path",
-        type="ImageDirectory",
-        help="The labelled images to train on.",
+    documentation="https://learn.microsoft.com/azure/machine-learning/component-reference/train-pytorch-model",
+    module="train_pytorch_model",
+    inputs=(
+        Port(
+            name="untrained_model",
+            flag="--untrained-model-path",
+            type="UntrainedModelDirectory",
+            help="The model to train, from ResNet, DenseNet or Image Model; or a trained model to "
+            "fine-tune.",
+        ),
+        Port(
+            name="training_dataset",
+            flag="--train-data-path",
+            type="ImageDirectory",
+            help="The labelled images to train on.",
+        ),
+        Port(
+            name="validation_dataset",
+            flag="--valid-data-path",
+            type="ImageDirectory",
+            help="The labelled images to choose the best epoch by, of the same categories.",
+        ),
     ),
-    Port(
-        name="validation_dataset",
-        flag="--valid-data-path",
-        type="ImageDirectory",
-        help="The labelled images to choose the best epoch by, of the same categories.",
+    outputs=(
+        Port(
+            name="trained_model",
+            flag="--trained-model-path",
+            type="ModelDirectory",
+            help="The trained model, which Score Image Model reads; a directory that is empty or "
+            "new.",
+        ),
+    ),
+    parameters=PARAMETERS,
+    settings=(
+        DEVICE,
+        Parameter(
+            name="warmup_epochs",
+            flag="--num-warmup-steps",
+            type=int,
+            default=0,
+            minimum=0,
+            maximum=INT32_MAX,
+            help="Epochs in which the learning rate rises from 1e-4 to its initial value.",
+        ),
+        Parameter(
+            name="print_frequency",
+            flag="--print-freq",
+            type=int,
+            default=100,
+            minimum=1,
+            maximum=INT32_MAX,
+            help="Batches between two updates of the progress bar's loss.",
+        ),
     ),
 )
-
-OUTPUT = Port(
-    name="trained_model",
-    flag="--trained-model-path",
-    type="ModelDirectory",
-    help="The trained model, which Score Image Model reads; a directory that is empty or new.",
-)
-
-PORTS = (*INPUTS, OUTPUT)

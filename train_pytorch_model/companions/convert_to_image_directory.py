@@ -6,8 +6,34 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from train_pytorch_model.arguments import ArgumentParser, directory, exit_code
+from train_pytorch_model.command_line import run_component
+from train_pytorch_model.component import Component, Port
 from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
+
+COMPONENT = Component(
+    name="convert_to_image_directory",
+    title="Convert to Image Directory",
+    category="Computer Vision/Image Data Transformation",
+    description="Turns a folder of images into an image directory, which the other steps read.",
+    documentation="https://learn.microsoft.com/azure/machine-learning/component-reference/convert-to-image-directory",
+    module="train_pytorch_model.companions.convert_to_image_directory",
+    inputs=(
+        Port(
+            name="input_dataset",
+            flag="--input_path",
+            type="AnyDirectory",
+            help="A folder of images: one folder per category, COCO, or images without labels.",
+        ),
+    ),
+    outputs=(
+        Port(
+            name="output_image_directory",
+            flag="--output_path",
+            type="ImageDirectory",
+            help="The images with their metadata; a directory that is empty or new.",
+        ),
+    ),
+)
 
 
 def convert(source: Path, target: Path) -> int:
@@ -26,13 +52,13 @@ def convert(source: Path, target: Path) -> int:
     from train_pytorch_model.ports.output import check_output, whole_directory
     from train_pytorch_model.ports.paths import open_inside, reason
 
-    check_output(target, "output_path")
-    image_set = read_image_directory(source, "input_path")
+    check_output(target, "output_image_directory")
+    image_set = read_image_directory(source, "input_dataset")
     has_names = os.path.lexists(source / META)
     has_labels = image_set.schema.label_column is not None
     problems = Problems()
     names = []
-    with whole_directory(target, "output_path") as folder:
+    with whole_directory(target, "output_image_directory") as folder:
         for index, label in enumerate(image_set.labels.tolist()):
             file = image_set.file(index)
             prefix = "unlabelled" if label == UNLABELLED else label
@@ -48,24 +74,21 @@ def convert(source: Path, target: Path) -> int:
                 shutil.copyfileobj(content, copy)
         if problems:
             raise InvalidDatasetError(
-                f"input_path: files that cannot be read, {problems}. Replace or remove them."
+                f"input_dataset: files that cannot be read, {problems}. Replace or remove them."
             )
         write_with_metadata(folder, image_set, names, samples(image_set))
     return len(image_set)
 
 
+def run(input_dataset: Path, output_image_directory: Path) -> None:
+    """What the command line does."""
+    count = convert(input_dataset, output_image_directory)
+    sys.stdout.write(f"{count:,} images are in {output_image_directory}\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns its exit code."""
-    parser = ArgumentParser(prog="convert_to_image_directory", description=__doc__)
-    parser.add_argument("--input_path", required=True, type=directory, metavar="DIR")
-    parser.add_argument("--output_path", required=True, type=directory, metavar="DIR")
-    args = parser.parse(sys.argv[1:] if argv is None else argv)
-
-    def run() -> None:
-        count = convert(args.input_path, args.output_path)
-        sys.stdout.write(f"{count:,} images are in {args.output_path}\n")
-
-    return exit_code(run)
+    return run_component(COMPONENT, argv, run)
 
 
 if __name__ == "__main__":

@@ -2,26 +2,55 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from train_pytorch_model.arguments import ArgumentParser, directory, exit_code
+from train_pytorch_model.command_line import run_component
+from train_pytorch_model.component import DEVICE, Component, Port
+
+COMPONENT = Component(
+    name="score_image_model",
+    title="Score Image Model",
+    category="Model Scoring & Evaluation",
+    description="Computes the probability of each category for every image of a directory.",
+    documentation="https://learn.microsoft.com/azure/machine-learning/component-reference/score-image-model",
+    module="train_pytorch_model.companions.score_image_model",
+    inputs=(
+        Port(
+            name="trained_model",
+            flag="--trained-model",
+            type="ModelDirectory",
+            help="The trained model, from Train PyTorch Model.",
+        ),
+        Port(
+            name="dataset",
+            flag="--dataset",
+            type="ImageDirectory",
+            help="The images to score, with labels or without.",
+        ),
+    ),
+    outputs=(
+        Port(
+            name="scored_dataset",
+            flag="--scored-dataset",
+            type="DataFrameDirectory",
+            help="A row per image; a directory that is empty or new.",
+        ),
+    ),
+    settings=(DEVICE,),
+)
+
+
+def run(trained_model: Path, dataset: Path, scored_dataset: Path, device: str) -> None:
+    """What the command line does."""
+    from train_pytorch_model.companions.scoring import score  # imports torch; --help need not
+
+    summary = score(trained_model, dataset, scored_dataset, device)
+    sys.stdout.write(f"{summary} The scored images are in {scored_dataset}\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns its exit code."""
-    parser = ArgumentParser(prog="score_image_model", description=__doc__)
-    parser.add_argument("--trained-model", required=True, type=directory, metavar="DIR")
-    parser.add_argument("--dataset", required=True, type=directory, metavar="DIR")
-    parser.add_argument("--scored-dataset", required=True, type=directory, metavar="DIR")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    args = parser.parse(sys.argv[1:] if argv is None else argv)
-
-    def run() -> None:
-        from train_pytorch_model.companions.scoring import score  # imports torch; --help need not
-
-        summary = score(args.trained_model, args.dataset, args.scored_dataset, args.device)
-        sys.stdout.write(f"{summary} The scored images are in {args.scored_dataset}\n")
-
-    return exit_code(run)
+    return run_component(COMPONENT, argv, run)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,45 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from train_pytorch_model.arguments import ArgumentParser, directory, exit_code
+from train_pytorch_model.command_line import run_component
+from train_pytorch_model.component import Component, Parameter, Port
 from train_pytorch_model.models.architectures import family_with, model_names
 from train_pytorch_model.params import seed_of_64_bits
+
+COMPONENT = Component(
+    name="untrained_model",
+    title="Untrained Model",
+    category="Computer Vision/Image Classification",
+    description="Makes a ResNet or DenseNet with random weights.",
+    documentation="https://learn.microsoft.com/azure/machine-learning/component-reference/resnet",
+    module="train_pytorch_model.companions.untrained_model",
+    inputs=(),
+    outputs=(
+        Port(
+            name="untrained_model",
+            flag="--untrained_model_path",
+            type="UntrainedModelDirectory",
+            help="The model; a directory that is empty or new.",
+        ),
+    ),
+    parameters=(
+        Parameter(
+            name="model_name",
+            flag="--model_name",
+            type=str,
+            default="resnet18",
+            choices=model_names(),
+            help="The architecture.",
+        ),
+        Parameter(
+            name="random_seed",
+            flag="--random_seed",
+            type=int,
+            default=1,
+            help="The seed of the weights.",
+        ),
+    ),
+)
 
 
 def create(model_name: str, target: Path, random_seed: int = 1) -> None:
@@ -37,19 +73,15 @@ def create(model_name: str, target: Path, random_seed: int = 1) -> None:
         write_untrained_model(folder, spec, original_state_dict(net))
 
 
+def run(untrained_model: Path, model_name: str, random_seed: int) -> None:
+    """What the command line does."""
+    create(model_name, untrained_model, random_seed)
+    sys.stdout.write(f"{model_name} is in {untrained_model}\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line; returns its exit code."""
-    parser = ArgumentParser(prog="untrained_model", description=__doc__)
-    parser.add_argument("--untrained_model_path", required=True, type=directory, metavar="DIR")
-    parser.add_argument("--model_name", choices=model_names(), default="resnet18")
-    parser.add_argument("--random_seed", type=int, default=1, metavar="INT")
-    args = parser.parse(sys.argv[1:] if argv is None else argv)
-
-    def run() -> None:
-        create(args.model_name, args.untrained_model_path, args.random_seed)
-        sys.stdout.write(f"{args.model_name} is in {args.untrained_model_path}\n")
-
-    return exit_code(run)
+    return run_component(COMPONENT, argv, run)
 
 
 if __name__ == "__main__":
