@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -13,9 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from tests import v2
 from tests.conftest import Arguments
-from tools.sync_docs import documents
+from tools.sync_docs import COMPONENTS, documents, folder_of
 from train_pytorch_model.cli import main
+from train_pytorch_model.component import Component
 
 ROOT = Path(__file__).parent.parent
 
@@ -105,37 +106,60 @@ def test_help_and_readme_hold_the_contract(capsys: pytest.CaptureFixture[str]) -
             assert re.search(rf"{FLAGS[name]} (INT|FLOAT) .*?; default {default}\.", flat), name
 
 
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda c: c.name)
+@pytest.mark.parametrize("name", ["module_spec.yaml", "module_spec.classic.yaml"])
+def test_specs_say_what_a_registry_shows(component: Component, name: str) -> None:
+    """Name, description, where the designer lists it, what documents it; the code stays inside."""
+    document = spec(str(folder_of(component) / name))
+    assert document["name"] == component.name
+    assert document["display_name"] == component.title
+    assert document["description"].endswith(".")
+    assert document["tags"]["category"]
+    assert document["tags"]["helpDocument"].startswith("https://")
+    assert document["is_deterministic"] is True
+    assert document["code"] == "."
+    described = [*document["inputs"].values(), *document["outputs"].values()]
+    assert all(item["description"].strip() for item in described)
+
+
+@pytest.mark.parametrize("component", COMPONENTS, ids=lambda c: c.name)
 @pytest.mark.filterwarnings("ignore")  # azure-ai-ml warns of its own dependencies on import
-def test_v2_sdk_loads_the_spec_and_its_command_runs(
-    arguments: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The command of the registered component, in the code snapshot that would be uploaded."""
+def test_v2_code_snapshots_hold_only_what_runs(component: Component, tmp_path: Path) -> None:
+    """The package, the environment and the specs, well below 1 MB; each command starts in it."""
     from azure.ai.ml import load_component
-    from azure.ai.ml._utils._asset_utils import get_upload_files_from_folder
+
+    loaded = load_component(ROOT / folder_of(component) / "module_spec.yaml")
+    assert loaded._validate().passed
+    code = v2.snapshot(loaded, tmp_path / "code")
+    assert files_in(code) == what_runs()
+    assert sum(path.stat().st_size for path in code.rglob("*") if path.is_file()) < 1_000_000
+    done = v2.run_command(f"python -m {component.module} --help", code)
+    assert done.returncode == 0, done.stderr
+
+
+def what_runs() -> set[str]:
+    """The files of a code snapshot."""
+    package = ROOT / "train_pytorch_model"
+    modules = {str(path.relative_to(ROOT)) for path in package.rglob("*.py")}
+    specs = {"module_spec.yaml", "module_spec.classic.yaml"}
+    return {*modules, "train_pytorch_model/deployment/conda_env.yaml", "conda.yaml", *specs}
+
+
+def files_in(folder: Path) -> set[str]:
+    """The paths of all files below ``folder``."""
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.filterwarnings("ignore")  # azure-ai-ml warns of its own dependencies on import
+def test_v2_command_of_the_component_runs(arguments: Arguments, tmp_path: Path) -> None:
+    """As registered, in the code snapshot that would be uploaded."""
+    from azure.ai.ml import load_component
 
     component = load_component(ROOT / "module_spec.yaml")
-    assert component._validate().passed
-    snapshot = tmp_path / "snapshot"
-    with component._build_code() as code:
-        files = get_upload_files_from_folder(code.path, ignore_file=code._ignore_file)
-        for source, name in files:
-            target = snapshot / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-    top = {path.name for path in snapshot.iterdir()}
-    specs = {"module_spec.yaml", "module_spec.classic.yaml"}
-    assert top == {"train_pytorch_model", "conda.yaml", *specs}
-    assert sum(path.stat().st_size for path in snapshot.rglob("*")) < 1_000_000
-
-    values = {name: entry[2].get("default") for name, entry in CONTRACT.items()}
-    values |= {name: arguments[flag] for name, flag in FLAGS.items() if flag in arguments}
-    command = re.sub(
-        r"\$\{\{(?:inputs|outputs)\.(\w+)\}\}",
-        lambda match: shlex.quote(str(values[match[1]])),
-        component.command,
-    )
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    subprocess.run(["bash", "-c", command], cwd=snapshot, check=True)
+    values = {name: arguments[flag] for name, flag in FLAGS.items() if flag in arguments}
+    code = v2.snapshot(component, tmp_path / "code")
+    done = v2.run_command(v2.rendered(component, values), code)
+    assert done.returncode == 0, done.stderr
     check_trained(Path(str(arguments["--trained-model-path"])))
 
 
