@@ -1,11 +1,11 @@
-# make demo | test | classic | bench | check | sync-docs
+# make demo | test | classic | environment | bench | check | matrix | sync-docs | register
 # PYTHON names the interpreter that the environment is made with: make demo PYTHON=python3.12
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test classic bench check sync-docs clean
+.PHONY: demo test classic environment bench check matrix sync-docs register clean
 
 demo: $(VENV)/.ready
 	$(BIN)/python -m examples.demo
@@ -17,6 +17,20 @@ test: $(VENV)/.ready-test
 classic: $(VENV)/.ready-test
 	bash tests/classic/setup.sh .venv-classic
 	$(BIN)/python -m pytest tests/classic
+
+# The matrix of the README: every step, Microsoft's and ours, on what each neighbour wrote.
+matrix: $(VENV)/.ready-test
+	bash tests/classic/setup.sh .venv-classic
+	$(BIN)/python tests/classic/interoperability.py
+
+# What conda.yaml installs with pip, alone in a fresh environment; the demo must run in it.
+environment: $(VENV)/.ready-test
+	rm -rf .venv-azure
+	$(PYTHON) -m venv .venv-azure
+	$(BIN)/python -m tools.pip_part conda.yaml > .venv-azure/requirements.txt
+	.venv-azure/bin/python -m pip install --disable-pip-version-check --quiet --requirement .venv-azure/requirements.txt
+	.venv-azure/bin/python -m pip check --disable-pip-version-check
+	.venv-azure/bin/python -m examples.demo
 
 bench: $(VENV)/.ready-test
 	bash tests/classic/setup.sh .venv-classic
@@ -30,8 +44,19 @@ check: $(VENV)/.ready-test
 sync-docs: $(VENV)/.ready-test
 	$(BIN)/python -m tools.sync_docs
 
+# Registers every component; needs the az command with its ml extension, signed in.
+# make register WORKSPACE=… RESOURCE_GROUP=… [SUBSCRIPTION=…]; what az has defaults for may be left out
+register:
+	@test -n "$(WORKSPACE)" || { echo "name the workspace: make register WORKSPACE=… RESOURCE_GROUP=…" >&2; exit 2; }
+	@for spec in module_spec.yaml components/*/module_spec.yaml; do \
+		echo "registering $$spec"; \
+		az ml component create --file $$spec --workspace-name "$(WORKSPACE)" \
+			$(if $(RESOURCE_GROUP),--resource-group "$(RESOURCE_GROUP)") \
+			$(if $(SUBSCRIPTION),--subscription "$(SUBSCRIPTION)") || exit 1; \
+	done
+
 clean:
-	rm -rf $(VENV) .venv-classic demo
+	rm -rf $(VENV) .venv-classic .venv-azure demo pipeline-run
 
 $(VENV)/.ready: setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \

@@ -37,6 +37,10 @@ setup(
             "azureml-mlflow>=1.60",  # lets MLflow log to a workspace
             "mlflow-skinny>=2.14",  # logs the metrics of a job
         ],
+        "pipelines": [
+            "azure-ai-ml>=1.30",  # the v2 SDK, which builds and submits a pipeline
+            "azure-identity>=1.15",  # signs in to a workspace
+        ],
         "test": [
             "pytest>=8",  # runs the tests
             "pytest-cov>=6",  # and measures what they reach
