@@ -21,8 +21,8 @@ from tests.test_image_directory import (
     rows_of,
     schema_of,
 )
-from train_pytorch_model.data.decode import UnreadableImageError
-from train_pytorch_model.data.labelled_images import load_labelled_images, read_pixels
+from train_pytorch_model.data.decode import UnreadableImageError, read_pixels
+from train_pytorch_model.data.labelled_images import load_labelled_images
 from train_pytorch_model.ports.image_bytes import image_bytes
 from train_pytorch_model.ports.image_directory import read_image_directory
 from train_pytorch_model.ports.image_set import ImageSet

@@ -1,6 +1,5 @@
 """Convert to Image Directory: a folder of images → an ImageDirectory with metadata."""
 
-import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -39,38 +38,35 @@ COMPONENT = Component(
 def convert(source: Path, target: Path) -> int:
     """Copy the images of ``source`` and describe them; returns how many there are.
 
-    The files are copied as they are, named ``image/<class index>_<number><ending>``, or
-    ``image/<their path>`` where the directory has no labels. A directory that has metadata keeps
-    its names; of its references to images only the file's name is kept.
+    The files are copied as they are; ``names_with_metadata`` says where. Of the references to
+    images of a directory that has metadata, only the file's name is kept.
 
     Raises:
         UserError: ``source`` is not an image directory, or ``target`` cannot be written.
     """
-    from train_pytorch_model.ports.image_directory import read_image_directory, samples
-    from train_pytorch_model.ports.image_list import META, write_with_metadata
-    from train_pytorch_model.ports.image_set import UNLABELLED
+    from train_pytorch_model.ports.image_directory import (
+        names_with_metadata,
+        read_image_directory,
+        samples,
+    )
+    from train_pytorch_model.ports.image_list import write_with_metadata
     from train_pytorch_model.ports.output import check_output, whole_directory
     from train_pytorch_model.ports.paths import open_inside, reason
 
     check_output(target, "output_image_directory")
     image_set = read_image_directory(source, "input_dataset")
-    has_names = os.path.lexists(source / META)
-    has_labels = image_set.schema.label_column is not None
+    names = names_with_metadata(image_set)
     problems = Problems()
-    names = []
     with whole_directory(target, "output_image_directory") as folder:
-        for index, label in enumerate(image_set.labels.tolist()):
+        for index, name in enumerate(names):
             file = image_set.file(index)
-            prefix = "unlabelled" if label == UNLABELLED else label
-            numbered = f"image/{prefix}_{index}{os.path.splitext(file)[1]}"
-            names.append(file if has_names else numbered if has_labels else f"image/{file}")
-            (folder / names[-1]).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
             try:
                 content = open_inside(image_set.root, file)
             except OSError as error:
                 problems.add(f"{shortened(file)!r} ({reason(error)})")
                 continue
-            with content, open(folder / names[-1], "wb") as copy:
+            with content, open(folder / name, "wb") as copy:
                 shutil.copyfileobj(content, copy)
         if problems:
             raise InvalidDatasetError(

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from train_pytorch_model.data.batches import normalise
-from train_pytorch_model.data.decode import UnreadableImageError
-from train_pytorch_model.data.labelled_images import decoding_threads, read_pixels
+from train_pytorch_model.data.decode import UnreadableImageError, read_pixels
+from train_pytorch_model.data.threads import decoding_threads
 from train_pytorch_model.engine.runtime import memory_for, start
 from train_pytorch_model.errors import (
     InvalidDatasetError,

@@ -8,6 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from train_pytorch_model.ports.image_bytes import image_bytes
+from train_pytorch_model.ports.image_set import ImageSet
+from train_pytorch_model.ports.paths import reason
+
 Image.init()
 
 # The formats that hold pictures; among the others of Pillow is EPS, which runs Ghostscript.
@@ -27,6 +31,18 @@ PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 class UnreadableImageError(Exception):
     """An image cannot be decoded; the message says why in a few words."""
+
+
+def read_pixels(image_set: ImageSet, index: int) -> NDArray[np.uint8]:
+    """The pixels of one image, (height, width, 3) uint8, RGB.
+
+    Raises:
+        UnreadableImageError: it cannot be read or decoded; the message says why.
+    """
+    try:
+        return decode(image_bytes(image_set, index))
+    except OSError as error:
+        raise UnreadableImageError(reason(error)) from error
 
 
 def decode(content: bytes) -> NDArray[np.uint8]:

@@ -1,10 +1,8 @@
 """ImageSet → pixels and labels: every image decoded once, all of one size."""
 
-import os
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -14,19 +12,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train_pytorch_model.data.decode import UnreadableImageError, decode
+from train_pytorch_model.data.decode import UnreadableImageError, read_pixels
 from train_pytorch_model.data.memory import uint8_array
+from train_pytorch_model.data.threads import in_threads
 from train_pytorch_model.errors import InvalidDatasetError, examples, shortened
-from train_pytorch_model.ports.image_bytes import image_bytes
 from train_pytorch_model.ports.image_directory import take
 from train_pytorch_model.ports.image_set import ImageSet
-from train_pytorch_model.ports.paths import reason
 
 MAX_UNREADABLE = 0.01
 """The part of a data set that may be left out because it cannot be decoded."""
-
-CHUNK = 4096
-"""Images that wait to be decoded at a time: a million of them would fill the memory."""
 
 Progress = Callable[[int], object]
 """Is told how many more images have been read."""
@@ -61,18 +55,6 @@ class LabelledImages:
         """How many images each declared category has, by name."""
         counts = Counter(self.labels.tolist())
         return {name: counts[index] for index, name in self.image_set.schema.categories.items()}
-
-
-def read_pixels(image_set: ImageSet, index: int) -> NDArray[np.uint8]:
-    """The pixels of one image, (height, width, 3) uint8, RGB.
-
-    Raises:
-        UnreadableImageError: it cannot be read or decoded; the message says why.
-    """
-    try:
-        return decode(image_bytes(image_set, index))
-    except OSError as error:
-        raise UnreadableImageError(reason(error)) from error
 
 
 def load_labelled_images(image_set: ImageSet, progress: Progress) -> LabelledImages:
@@ -139,17 +121,7 @@ def _decode_all(pixels: _Pixels, image_set: ImageSet) -> Iterator[tuple[int, int
         pixels.put(index, image)
         return image.shape[0], image.shape[1]
 
-    with ThreadPoolExecutor(decoding_threads(), "decode") as pool:
-        try:
-            for start in range(0, len(image_set), CHUNK):
-                yield from pool.map(decode_one, range(start, min(start + CHUNK, len(image_set))))
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def decoding_threads() -> int:
-    """Threads that read and decode: Pillow releases the GIL, and reading waits for storage."""
-    return max(8, 2 * len(os.sched_getaffinity(0)))
+    return in_threads(decode_one, len(image_set))
 
 
 def _check_unreadable(image_set: ImageSet, unreadable: dict[int, str]) -> None:

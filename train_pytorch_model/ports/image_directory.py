@@ -2,11 +2,13 @@
 
 import base64
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from train_pytorch_model.errors import InvalidDatasetError, NotLabeledDatasetError, quoted
 from train_pytorch_model.ports.class_folders import EXTENSIONS, read_class_folders, read_flat
@@ -106,6 +108,12 @@ def take(image_set: ImageSet, indices: Any) -> ImageSet:
     )
 
 
+def renamed(image_set: ImageSet, root: Path, names: Sequence[str]) -> ImageSet:
+    """``image_set`` with its images in other files: ``names``, one each, below ``root``."""
+    files = pa.array([os.fsencode(name) for name in names], pa.binary())
+    return replace(image_set, root=root, files=files, urls=None)
+
+
 def with_labels_of(validation: ImageSet, training: ImageSet) -> ImageSet:
     """``validation`` with its classes numbered as those of ``training``, matched by name.
 
@@ -129,6 +137,24 @@ def with_labels_of(validation: ImageSet, training: ImageSet) -> ImageSet:
     for index, name in validation.schema.categories.items():
         new_index[index] = known[name]
     return replace(validation, labels=new_index[validation.labels], schema=training.schema)
+
+
+def names_with_metadata(image_set: ImageSet) -> list[str]:
+    """Where each image is in a directory with metadata that is made from ``image_set``.
+
+    A directory that has metadata keeps its names. Of another, they are
+    ``image/<class index>_<number><ending>``, or ``image/<path>`` where it has no labels.
+    """
+    files = [image_set.file(index) for index in range(len(image_set))]
+    if os.path.lexists(image_set.root / META):
+        return files
+    if image_set.schema.label_column is None:
+        return [f"image/{file}" for file in files]
+    prefixes = ["unlabelled" if i == UNLABELLED else i for i in image_set.labels.tolist()]
+    return [
+        f"image/{prefix}_{number}{os.path.splitext(file)[1]}"
+        for number, (prefix, file) in enumerate(zip(prefixes, files, strict=True))
+    ]
 
 
 def samples(image_set: ImageSet, count: int = 3) -> list[dict[str, Any]]:

@@ -2,13 +2,15 @@
 
 import sys
 from contextlib import suppress
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
-from torch import Tensor
 from tqdm import tqdm
 
 from train_pytorch_model.errors import printable
 from train_pytorch_model.report.metrics import EpochMetrics
+
+if TYPE_CHECKING:  # as in metrics
+    from torch import Tensor
 
 HEADER = (
     "  epoch  learning rate  training loss   top-1  validation loss   top-1   top-5"
@@ -75,7 +77,7 @@ class EpochTable:
         self._batches = 0
         self._bar: tqdm[NoReturn] | None = None
 
-    def batch(self, images: int, loss: Tensor) -> None:
+    def batch(self, images: int, loss: "Tensor") -> None:
         """Move the bar; the loss is read from the device only at the print interval."""
         if self._bar is None:
             self._bar = progress_bar(self._images, f"epoch {self._epoch + 1}/{self._epochs}")

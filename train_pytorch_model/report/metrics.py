@@ -1,9 +1,10 @@
 """What is told of a run while it lasts, and to whom."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from torch import Tensor
+if TYPE_CHECKING:  # steps that show progress and do not train start without torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class EpochMetrics:
 class MetricSink(Protocol):
     """Where metrics go while a run lasts."""
 
-    def batch(self, images: int, loss: Tensor) -> None:
+    def batch(self, images: int, loss: "Tensor") -> None:
         """Images were trained on; ``loss`` is the batch's, a scalar on the device."""
 
     def epoch(self, metrics: EpochMetrics) -> None:
