@@ -312,18 +312,18 @@ def _loss(q: Quality) -> float:
     return q.loss
 
 
-def machine(original: Path) -> str:
-    """One line: the processor, its cores, and the torch of each side."""
+def machine(original: Path, package: str = "torch") -> str:
+    """One line: the processor, its cores, and the version of a package on each side."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    ask = "from importlib.metadata import version; print(version('torch'))"
+    ask = f"from importlib.metadata import version; print(version('{package}'))"
     theirs = subprocess.run(
         [str(original), "-c", ask], capture_output=True, text=True, check=True
     ).stdout.strip()
     return (
         f"{models[0] if models else 'unknown CPU'}, {os.cpu_count()} cores, no GPU; "
-        f"torch {version('torch')} (ours), {theirs} (original)"
+        f"{package} {version(package)} (ours), {theirs} (original)"
     )
 
 

@@ -11,7 +11,9 @@ import yaml
 
 from train_pytorch_model import __version__
 from train_pytorch_model.companions import (
+    apply_image_transformation,
     convert_to_image_directory,
+    init_image_transformation,
     score_image_model,
     untrained_model,
 )
@@ -22,6 +24,8 @@ ROOT = Path(__file__).parent.parent
 
 COMPANIONS: tuple[Component, ...] = (
     convert_to_image_directory.COMPONENT,
+    init_image_transformation.COMPONENT,
+    apply_image_transformation.COMPONENT,
     untrained_model.COMPONENT,
     score_image_model.COMPONENT,
 )
@@ -148,7 +152,10 @@ def _command(component: Component, placeholder: str, optional: str) -> str:
         for kind, ports in (("inputs", component.inputs), ("outputs", component.outputs))
         for port in ports
     ]
-    words += [f"{p.flag} {placeholder.format(f'inputs.{p.name}')}" for p in component.parameters]
+    for p in component.parameters:
+        value = placeholder.format(f"inputs.{p.name}")
+        # Both SDKs put values into the command as they are, and a shell splits it at spaces.
+        words.append(f"{p.flag} '{value}'" if p.type is str else f"{p.flag} {value}")
     return f"python -m {component.module} " + " ".join(words)
 
 

@@ -44,7 +44,8 @@ class Parameter:
     """What is known of one parameter.
 
     ``name`` is its name in a spec, ``flag`` the command line's. ``minimum`` and ``maximum`` are
-    inclusive; None is no bound. ``choices`` are all the values of a text.
+    inclusive; None is no bound. ``choices`` are all the values of a text. ``absent`` is what a
+    command line without the flag means, where that is not the default: the specs always give it.
     """
 
     name: str
@@ -55,6 +56,12 @@ class Parameter:
     minimum: int | float | None = None
     maximum: int | float | None = None
     choices: tuple[str, ...] = ()
+    absent: Value | None = None
+
+    @property
+    def without_flag(self) -> Value:
+        """Its value on a command line that does not give it."""
+        return self.default if self.absent is None else self.absent
 
     @property
     def expected(self) -> str:
@@ -117,7 +124,7 @@ DEVICE = Parameter(
 
 
 def parse(parameters: Iterable[Parameter], texts: Mapping[str, str]) -> dict[str, Any]:
-    """The values written in ``texts``, by name; a name that is absent takes its default.
+    """The values written in ``texts``, by name; a name that is absent means ``without_flag``.
 
     Raises:
         ParameterError: naming every value that is not of its type or out of range, all at once.
@@ -126,7 +133,7 @@ def parse(parameters: Iterable[Parameter], texts: Mapping[str, str]) -> dict[str
     given = [p for p in declared if p.name in texts]
     values = {p.name: _value(p, texts[p.name].strip()) for p in given}
     raise_if_any([problem(p, values[p.name], repr(texts[p.name])) for p in given])
-    return {p.name: values.get(p.name, p.default) for p in declared}
+    return {p.name: values.get(p.name, p.without_flag) for p in declared}
 
 
 def _value(parameter: Parameter, text: str) -> Value | None:

@@ -9,6 +9,8 @@
     ├── InvalidDatasetError          0018   an image directory cannot be used
     ├── NotLabeledDatasetError       0024   an image directory has no labels
     ├── OutOfMemoryError             0138   the data or a batch does not fit
+    ├── InvalidTransformationDirectoryError
+    │                                0158   a directory holds no transformation of images
     ├── InvalidModelDirectoryError   0159   a model directory is not a PyTorch model
     ├── FailedToWriteOutputsError    0160   the output cannot be written
     └── DivergedError                2000   the loss is no longer a finite number
@@ -68,6 +70,12 @@ class OutOfMemoryError(UserError):
     """The images or one training step do not fit in memory."""
 
     default_code = "0138"
+
+
+class InvalidTransformationDirectoryError(UserError):
+    """A transformation directory does not hold operations on images that this component knows."""
+
+    default_code = "0158"
 
 
 class InvalidModelDirectoryError(UserError):

@@ -1,0 +1,160 @@
+"""Ours against the original: how long does Apply Image Transformation take?
+
+``python -m benchmarks.transformation`` has both resize the same 2,000 photographs of 300x300 pixels
+(JPEG) to 224x224, as whole processes, in turn; the exit code is 1 when ours is not three times as
+fast or any pixel differs.
+
+The photographs are made from ``examples/fashion_mnist``: enlarged, coloured and with the noise of a
+camera. Both read the same image directory and the same transformation from the disk's cache; what
+is compared is the median of five runs each.
+
+Measured on two cores of an Intel Xeon, 2026-11-22::
+
+    @@
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.accuracy import COMPANIONS, ROOT, BenchmarkError, Side, machine, run, sides
+from train_pytorch_model.data.threads import in_threads
+
+EXAMPLES = ROOT / "examples" / "fashion_mnist" / "train"
+ORIGINAL = (
+    "azureml.designer.modules.computer_vision.transform."
+    "apply_image_transformation.apply_image_transformation"
+)
+SIZE, RESIZED = 300, 224
+FASTER = 3
+"""How many times as fast ours is to be."""
+
+
+def photograph(index: int, files: Sequence[Path]) -> Image.Image:
+    """A picture of ``SIZE`` x ``SIZE`` pixels, another for each ``index``."""
+    with Image.open(files[index % len(files)]) as file:
+        shape = file.convert("L").resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    draws = np.random.default_rng(index)
+    coloured = np.asarray(shape, float)[:, :, None] * draws.uniform(0.5, 1, 3) + 20
+    noisy = coloured + draws.normal(0, 4, coloured.shape)
+    return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+
+
+def write_class_folders(count: int, target: Path) -> None:
+    """Write ``count`` photographs as ``target/class/number.jpg``."""
+    files = sorted(EXAMPLES.glob("*/*.png"))
+    for name in {file.parent.name for file in files}:
+        (target / name).mkdir(parents=True)
+
+    def write(index: int) -> None:
+        name = files[index % len(files)].parent.name
+        photograph(index, files).save(target / name / f"{index:05d}.jpg", quality=90)
+
+    for _ in in_threads(write, count):
+        pass
+
+
+def seconds(side: Side, module: str, work: Path, number: int) -> float:
+    """How long a side's process takes; its output replaces that of its last run."""
+    target = work / side.name
+    shutil.rmtree(target, ignore_errors=True)
+    flags = {
+        "--mode": "For training",
+        "--input_image_transform_path": work / "transformation",
+        "--input_image_dir_path": work / "images",
+        "--output_path": target,
+    }
+    words = [str(word) for pair in flags.items() for word in pair]
+    start = time.perf_counter()
+    run(side, module, words, work / f"{side.name}_{number}.log")
+    taken = time.perf_counter() - start
+    sys.stderr.write(f"run {number}, {side.name}: {taken:.1f}s\n")
+    return taken
+
+
+def same_pixels(first: Path, second: Path) -> bool:
+    """Whether two directories list the same images, pixel for pixel."""
+    lists = [(folder / "images.lst").read_text() for folder in (first, second)]
+    names = [
+        sorted(path.name for path in (folder / "image").iterdir()) for folder in (first, second)
+    ]
+
+    def same(index: int) -> bool:
+        files = [folder / "image" / names[0][index] for folder in (first, second)]
+        a, b = (np.asarray(Image.open(file)) for file in files)
+        return np.array_equal(a, b)
+
+    return lists[0] == lists[1] and names[0] == names[1] and all(in_threads(same, len(names[0])))
+
+
+def table(ours: Sequence[float], original: Sequence[float], images: int) -> str:
+    """The results as text: a row a side, then the ratio of the medians."""
+    row = "{:<10}{:>10}{:>18}{:>12}".format
+    lines = [row("", "median", "fastest–slowest", "images/s")]
+    for name, times in (("ours", ours), ("original", original)):
+        middle = median(times)
+        spread = f"{min(times):.1f}s–{max(times):.1f}s"
+        lines.append(row(name, f"{middle:.1f}s", spread, f"{images / middle:.0f}"))
+    lines.append(f"\nours is {median(original) / median(ours):.1f} times as fast")
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="transformation", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add(
+        "--classic",
+        type=Path,
+        default=Path(".venv-classic"),
+        metavar="VENV",
+        help="the original's environment; default .venv-classic",
+    )
+    add("--images", type=int, default=2000, help="default 2000")
+    add("--runs", type=int, default=5, help="of each side; default 5")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare; returns 0 when ours is fast enough and equal, 1 when not, 2 when nobody knows."""
+    args = _parser().parse_args(argv)
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        ours, original = sides(args.classic, work)
+        if not original.python.exists():
+            sys.stderr.write(f"{original.python} does not exist; name it with --classic.\n")
+            return 2
+        times: tuple[list[float], list[float]] = ([], [])
+        try:
+            write_class_folders(args.images, work / "folders")
+            words = ["--input_path", str(work / "folders"), "--output_path", str(work / "images")]
+            run(ours, f"{COMPANIONS}.convert_to_image_directory", words, work / "convert.log")
+            words = ["--output_path", str(work / "transformation")]
+            words += ["--resize", "True", "--size", str(RESIZED)]
+            run(ours, f"{COMPANIONS}.init_image_transformation", words, work / "init.log")
+            module = f"{COMPANIONS}.apply_image_transformation"
+            for number in range(args.runs):
+                times[0].append(seconds(ours, module, work, number))
+                times[1].append(seconds(original, ORIGINAL, work, number))
+        except BenchmarkError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+        same = same_pixels(work / ours.name, work / original.name)
+    sys.stdout.write(
+        f"Resize, {args.images:,} JPEG images of {SIZE}x{SIZE} pixels to {RESIZED}x{RESIZED}, "
+        f"{args.runs} runs each\n{machine(original.python, 'Pillow')}\n\n"
+        f"{table(*times, args.images)}\n"
+        f"the pixels are the same: {'yes' if same else 'no'}\n"
+    )
+    return 0 if same and median(times[1]) >= FASTER * median(times[0]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
