@@ -41,7 +41,9 @@ class TrainImageClassifier:
         split = step("split_image_directory")(
             input_image_directory=convert.outputs.output_image_directory
         )
-        resize = step("init_image_transformation")(resize=True, size=self.size)
+        resize = step("init_image_transformation")(
+            resize=True, size=self.size, center_crop=True, crop_size=self.size
+        )
         apply = step("apply_image_transformation")
         training = apply(
             mode="For training",

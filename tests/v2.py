@@ -5,7 +5,6 @@ The SDK has no way to run a job on this machine.
 
 import os
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,7 @@ def snapshot(component: Any, folder: Path) -> Path:
 def rendered(component: Any, values: Mapping[str, object]) -> str:
     """A component's command with ``values`` for its placeholders; defaults for the others.
 
+    Values stand there as they are, as Azure puts them: the command has the quotes that it needs.
     What stands in ``$[[…]]`` is left out where it needs a value that there is not.
     """
     known = {name: item.get("default") for name, item in component.inputs.items()} | dict(values)
@@ -39,7 +39,7 @@ def rendered(component: Any, values: Mapping[str, object]) -> str:
         return match[1] if all(known.get(name) is not None for name in needed) else ""
 
     command = re.sub(r"\$\[\[(.*?)\]\]", optional, component.command)
-    return placeholder.sub(lambda match: shlex.quote(str(known[match[1]])), command)
+    return placeholder.sub(lambda match: str(known[match[1]]), command)
 
 
 def run_command(command: str, folder: Path) -> subprocess.CompletedProcess[str]:

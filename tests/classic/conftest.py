@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,22 @@ class Steps:
         )
         return target
 
+    def init_by(self, module: str, chosen: Mapping[str, object]) -> Path:
+        """Init Image Transformation."""
+        target = self.target("transformation")
+        words = [word for name, value in chosen.items() for word in (f"--{name}", str(value))]
+        self.run("-m", module, "--output_path", target, *words)
+        return target
+
+    def apply_by(self, module: str, transformation: Path, images: Path, mode: str) -> Path:
+        """Apply Image Transformation."""
+        target = self.target("transformed")
+        self.run(
+            *("-m", module, "--mode", mode, "--input_image_dir_path", images),
+            *("--input_image_transform_path", transformation, "--output_path", target),
+        )
+        return target
+
 
 class Original(Steps):
     """Microsoft's last real modules."""
@@ -99,18 +115,19 @@ class Original(Steps):
         self.run("-m", module, "--src_path", source, *halves)
         return first, second
 
+    def init(self, **chosen: object) -> Path:
+        """Init Image Transformation."""
+        module = f"{CV}.transform.init_image_transformation.init_image_transformation"
+        return self.init_by(module, chosen)
+
+    def apply(self, transformation: Path, images: Path, mode: str = "For training") -> Path:
+        """Apply Image Transformation."""
+        module = f"{CV}.transform.apply_image_transformation.apply_image_transformation"
+        return self.apply_by(module, transformation, images, mode)
+
     def resized(self, source: Path, size: int) -> Path:
         """Init Image Transformation and Apply Image Transformation."""
-        transformation, target = self.target("transformation"), self.target("transformed")
-        init = f"{CV}.transform.init_image_transformation.init_image_transformation"
-        apply = f"{CV}.transform.apply_image_transformation.apply_image_transformation"
-        resize = ("--resize", "True", "--size", str(size))
-        self.run("-m", init, "--output_path", transformation, *resize)
-        self.run(
-            *("-m", apply, "--mode", "For training", "--input_image_dir_path", source),
-            *("--input_image_transform_path", transformation, "--output_path", target),
-        )
-        return target
+        return self.apply(self.init(resize=True, size=size), source)
 
     def untrained(self, model_name: str, *, pretrained: bool = False, **env: str) -> Path:
         """ResNet or DenseNet."""
@@ -147,6 +164,15 @@ class Ours(Steps):
         module = "train_pytorch_model.companions.convert_to_image_directory"
         self.run("-m", module, "--input_path", source, "--output_path", target)
         return target
+
+    def init(self, **chosen: object) -> Path:
+        """Init Image Transformation."""
+        return self.init_by("train_pytorch_model.companions.init_image_transformation", chosen)
+
+    def apply(self, transformation: Path, images: Path, mode: str = "For training") -> Path:
+        """Apply Image Transformation."""
+        module = "train_pytorch_model.companions.apply_image_transformation"
+        return self.apply_by(module, transformation, images, mode)
 
     def train(self, untrained: Path, data: Path, *options: str) -> Path:
         """Train PyTorch Model."""

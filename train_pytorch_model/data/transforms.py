@@ -139,10 +139,11 @@ def _random_perspective(
     for (x, y), (u, v) in zip(moved, corners, strict=True):
         equations.append((x, y, 1, 0, 0, 0, -u * x, -u * y))
         equations.append((0, 0, 0, x, y, 1, -v * x, -v * y))
-    # Least squares: the corners of an image that is one pixel wide coincide.
+    # Least squares: the corners of an image that is one pixel wide coincide. Rounded, so that
+    # corners which have not moved leave the very pixels.
     solution = np.linalg.lstsq(np.array(equations, float), corners.ravel(), rcond=None)[0]
     return image.transform(
-        image.size, Transform.PERSPECTIVE, solution.tolist(), Resampling.BILINEAR
+        image.size, Transform.PERSPECTIVE, solution.round(12).tolist(), Resampling.BILINEAR
     )
 
 
