@@ -2,18 +2,20 @@
 
 ::
 
-    UserError                        2000   anything else the user can mend
-    ├── ParameterError               0002   a parameter is not of its type
-    │                                0005   … is below its minimum
-    │                                0007   … is above its maximum
-    ├── InvalidDatasetError          0018   an image directory cannot be used
-    ├── NotLabeledDatasetError       0024   an image directory has no labels
-    ├── OutOfMemoryError             0138   the data or a batch does not fit
+    UserError                            2000   anything else the user can mend
+    ├── ParameterError                   0002   a parameter is not of its type
+    │                                    0005   … is below its minimum
+    │                                    0007   … is above its maximum
+    ├── InvalidDatasetError              0018   an image directory cannot be used
+    ├── NotLabeledDatasetError           0024   an image directory has no labels
+    ├── UnableToDeserializeModelError    0082   a file of weights is not the model's
+    ├── OutOfMemoryError                 0138   the data or a batch does not fit
     ├── InvalidTransformationDirectoryError
-    │                                0158   a directory holds no transformation of images
-    ├── InvalidModelDirectoryError   0159   a model directory is not a PyTorch model
-    ├── FailedToWriteOutputsError    0160   the output cannot be written
-    └── DivergedError                2000   the loss is no longer a finite number
+    │                                    0158   a directory holds no transformation of images
+    ├── InvalidModelDirectoryError       0159   a model directory is not a PyTorch model
+    ├── FailedToWriteOutputsError        0160   the output cannot be written
+    ├── FailedToDownloadFilesError       0162   a file cannot be fetched
+    └── DivergedError                    2000   the loss is no longer a finite number
 
 Names and codes are those of the designer's error list, so that a pipeline which tells them apart
 keeps working. The command line prints one as one line and exits with 1; any other exception is a
@@ -66,6 +68,12 @@ class NotLabeledDatasetError(UserError):
     default_code = "0024"
 
 
+class UnableToDeserializeModelError(UserError):
+    """A file of weights cannot be read, or holds those of another network."""
+
+    default_code = "0082"
+
+
 class OutOfMemoryError(UserError):
     """The images or one training step do not fit in memory."""
 
@@ -88,6 +96,12 @@ class FailedToWriteOutputsError(UserError):
     """The output directory cannot be written."""
 
     default_code = "0160"
+
+
+class FailedToDownloadFilesError(UserError):
+    """A published file cannot be fetched."""
+
+    default_code = "0162"
 
 
 class DivergedError(UserError):

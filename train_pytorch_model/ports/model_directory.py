@@ -4,12 +4,11 @@ import csv
 import io
 import json
 import os
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 import yaml
@@ -26,6 +25,7 @@ from train_pytorch_model.ports.model_spec import (
 )
 from train_pytorch_model.ports.paths import open_inside, read_inside, reason
 from train_pytorch_model.ports.plain_yaml import load_plain
+from train_pytorch_model.ports.state_dict import load_state_dict
 
 META = "_meta.yaml"
 SPEC = "model_spec.yaml"
@@ -35,7 +35,7 @@ SAMPLES = "_samples.json"
 MAX_YAML_BYTES = 1 << 20
 MAX_LABELS_BYTES = 64 << 20
 
-_WRITE_AGAIN = "connect the output of ResNet, DenseNet or Train PyTorch Model"
+_WRITE_AGAIN = "connect the output of ResNet, DenseNet, Image Model or Train PyTorch Model"
 
 
 @dataclass(frozen=True)
@@ -119,36 +119,14 @@ def _read_yaml(root: Path, name: str, port: str) -> dict[Any, Any]:
 def _read_weights(root: Path, name: str, port: str) -> dict[str, Tensor]:
     try:
         with open_inside(root, name) as file:
-            _check_not_compressed(file)
-            state = torch.load(file, map_location="cpu", weights_only=True)
+            return load_state_dict(file)
     except OSError as error:
         raise _unreadable(port, name, error) from error
-    except Exception as error:  # torch.load raises anything on a damaged file
-        summary = (str(error) or type(error).__name__).split("\n", 1)[0].split(". ", 1)[0]
+    except ValueError as error:
         raise InvalidModelDirectoryError(
-            f"{port}: {name!r} is not a state dict saved by PyTorch ({shortened(summary)}); "
+            f"{port}: {name!r} {error}, expected a tensor per name, saved by PyTorch; "
             f"{_WRITE_AGAIN}."
         ) from error
-    tensors = isinstance(state, dict) and all(
-        isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
-    )
-    if not tensors:
-        raise InvalidModelDirectoryError(
-            f"{port}: {name!r} holds {scalar(state)}, expected a state dict (a tensor per name); "
-            f"{_WRITE_AGAIN}."
-        )
-    return dict(state)
-
-
-def _check_not_compressed(file: BinaryIO) -> None:
-    """Refuse a zip whose content is larger than the file: PyTorch stores, it does not compress."""
-    if zipfile.is_zipfile(file):
-        file.seek(0)
-        with zipfile.ZipFile(file) as archive:
-            expanded = sum(entry.file_size for entry in archive.infolist())
-        if expanded > file.seek(0, io.SEEK_END):
-            raise ValueError("its content is compressed")
-    file.seek(0)
 
 
 def _read_labels(root: Path, name: str, port: str) -> tuple[str, ...]:

@@ -29,8 +29,17 @@ def open_inside(root: Path, name: str) -> BinaryIO:
     real = os.path.realpath(root / name)
     if not real.startswith(os.path.realpath(root) + os.sep):
         raise OSError("a link leads out of the directory")
+    return open_file(real)
+
+
+def open_file(path: str | Path) -> BinaryIO:
+    """Open the regular file at ``path``, which may be a link, for reading.
+
+    Raises:
+        OSError: the file is absent or unreadable, or is not a regular file.
+    """
     # O_NONBLOCK: opening a named pipe must not wait for a writer.
-    descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError("it is not a regular file")
