@@ -250,8 +250,8 @@ def compare(
     """
     for seed in seeds:
         flags = ["--untrained_model_path", str(work / f"untrained_{seed}")]
-        flags += ["--model_name", "resnet18", "--random_seed", str(seed)]
-        run(ours, f"{COMPANIONS}.untrained_model", flags, work / f"untrained_{seed}.log")
+        flags += ["--model_name", "resnet18", "--pretrained", "False", "--random_seed", str(seed)]
+        run(ours, f"{COMPANIONS}.resnet", flags, work / f"untrained_{seed}.log")
 
     def trained(side: Side, seed: int) -> dict[str, Quality]:
         model = work / f"{side.name}_{seed}"

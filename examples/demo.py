@@ -33,8 +33,9 @@ STEPS: list[tuple[str, list[str | Path]]] = [
     (
         "Make an untrained ResNet-18",
         [
-            f"{COMPANIONS}.untrained_model",
+            f"{COMPANIONS}.resnet",
             *("--model_name", "resnet18"),
+            *("--pretrained", "False"),
             *("--untrained_model_path", DEMO / "untrained_model"),
         ],
     ),

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from train_pytorch_model.cli import main
-from train_pytorch_model.companions.untrained_model import create
+from train_pytorch_model.companions import image_model
 
 # Threads that wait by spinning slow a machine that is busy with something else. torch reads this
 # when it is imported, which the tests do after this file.
@@ -33,6 +33,13 @@ def class_folders(root: Path, counts: Mapping[str, int], size: int = 32, seed: i
         for number in range(count):
             picture(1000 * seed + 100 * hue + number, size, hue).save(folder / f"{number:03}.png")
     return root
+
+
+def create(model_name: str, target: Path, random_seed: int = 1) -> None:
+    """Write an untrained model with random weights."""
+    words = ["--untrained_model_path", str(target), "--model_name", model_name]
+    words += ["--pretrained", "False", "--random_seed", str(random_seed)]
+    assert image_model.main(words) == 0
 
 
 @pytest.fixture(scope="session")

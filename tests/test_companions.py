@@ -12,8 +12,8 @@ from tests.scoring import probabilities, score
 from tests.test_training import output_of, same, train, weights
 from train_pytorch_model.companions import (
     convert_to_image_directory,
+    resnet,
     score_image_model,
-    untrained_model,
 )
 from train_pytorch_model.ports.image_directory import read_image_directory
 
@@ -92,7 +92,8 @@ def test_an_untrained_model_is_the_originals_format(tmp_path: Path) -> None:
     paths = {name: tmp_path / name for name in ("a", "b", "c")}
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         words = ["--untrained_model_path", str(paths[name]), "--random_seed", str(seed)]
-        assert untrained_model.main([*words, "--model_name", "resnet18"]) == 0
+        words += ["--model_name", "resnet18", "--pretrained", "False"]
+        assert resnet.main(words) == 0
     assert same(weights(paths["a"]), weights(paths["b"]))
     assert not same(weights(paths["a"]), weights(paths["c"]))
     meta = yaml.safe_load((paths["a"] / "_meta.yaml").read_text())

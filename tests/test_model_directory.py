@@ -16,11 +16,10 @@ import yaml
 from PIL import Image
 from torch import Tensor, nn
 
-from tests.conftest import Arguments, Run, class_folders, refused
+from tests.conftest import Arguments, Run, class_folders, create, refused
 from tests.scoring import probabilities, score
 from tests.test_training import output_of, same, train, weights
-from train_pytorch_model.companions.untrained_model import create
-from train_pytorch_model.models.architectures import model_names
+from train_pytorch_model.models.architectures import DENSENET, RESNET
 from train_pytorch_model.models.network import network
 from train_pytorch_model.ports.model_directory import read_model_directory
 
@@ -36,7 +35,7 @@ def trained_on(run: Run, folder: Path, counts: dict[str, int], **changes: object
     return folder / "model"
 
 
-@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("name", [*RESNET.model_names, *DENSENET.model_names])
 def test_every_architecture_loads_with_its_weights(name: str, tmp_path: Path) -> None:
     """All but the last layer, which is made for the labels."""
     create(name, tmp_path / "untrained")

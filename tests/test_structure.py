@@ -88,7 +88,9 @@ def test_only_the_runtime_reads_the_environment() -> None:
         "import train_pytorch_model.companions.convert_to_image_directory",
         "import train_pytorch_model.companions.init_image_transformation",
         "import train_pytorch_model.companions.apply_image_transformation",
-        "import train_pytorch_model.companions.untrained_model",
+        "import train_pytorch_model.companions.resnet",
+        "import train_pytorch_model.companions.densenet",
+        "import train_pytorch_model.companions.image_model",
         "import train_pytorch_model.companions.score_image_model",
     ],
 )

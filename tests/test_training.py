@@ -9,9 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.conftest import Arguments, Run, class_folders, refused
+from tests.conftest import Arguments, Run, class_folders, create, refused
 from tests.scoring import mean_loss
-from train_pytorch_model.companions.untrained_model import create
 from train_pytorch_model.data.batches import TrainingBatches, permutation
 from train_pytorch_model.data.labelled_images import load_labelled_images
 from train_pytorch_model.ports.image_directory import read_image_directory

@@ -13,9 +13,11 @@ from train_pytorch_model import __version__
 from train_pytorch_model.companions import (
     apply_image_transformation,
     convert_to_image_directory,
+    densenet,
+    image_model,
     init_image_transformation,
+    resnet,
     score_image_model,
-    untrained_model,
 )
 from train_pytorch_model.component import Component, Parameter, Port
 from train_pytorch_model.contract import TRAIN_PYTORCH_MODEL
@@ -26,7 +28,9 @@ COMPANIONS: tuple[Component, ...] = (
     convert_to_image_directory.COMPONENT,
     init_image_transformation.COMPONENT,
     apply_image_transformation.COMPONENT,
-    untrained_model.COMPONENT,
+    resnet.COMPONENT,
+    densenet.COMPONENT,
+    image_model.COMPONENT,
     score_image_model.COMPONENT,
 )
 """The steps beside Train PyTorch Model, in the order of a pipeline."""

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import os
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,6 @@ import torch
 import torchvision
 import yaml
 from PIL import Image
-
-OPTIONS = {"ResNet": "zero_init_residual", "DenseNet": "memory_efficient"}
 
 network = None
 labels = []
@@ -32,14 +31,13 @@ def init():
     root = Path(os.environ["AZUREML_MODEL_DIR"])
     folder = min(root.rglob("_meta.yaml"), key=lambda path: len(path.parts)).parent
     spec = yaml.safe_load((folder / "model_spec.yaml").read_text("utf-8"))
-    extras = spec["flavor_extras"]
-    settings = extras["init_params"]
-    option = OPTIONS[extras["class"]]
-    network = getattr(torchvision.models, settings["model_name"])(
-        weights=None, num_classes=settings["num_classes"], **{option: settings[option]}
-    )
-    state = torch.load(folder / spec["model_file"], map_location="cpu", weights_only=True)
-    network.load_state_dict({key[len("model.") :]: value for key, value in state.items()})
+    settings = dict(spec["flavor_extras"]["init_params"], weights=None)
+    del settings["pretrained"]  # the weights are here
+    network = getattr(torchvision.models, settings.pop("model_name"))(**settings)
+    saved = torch.load(folder / spec["model_file"], map_location="cpu", weights_only=True)
+    state = OrderedDict((key[len("model.") :], value) for key, value in saved.items())
+    state._metadata = network.state_dict()._metadata  # versions of layers, which MNASNet asks for
+    network.load_state_dict(state)
     network.eval()
     with open(folder / spec["label_map_file"], encoding="utf-8", newline="") as file:
         labels = [row[1] for row in list(csv.reader(file))[1:]]

@@ -14,7 +14,7 @@ from train_pytorch_model.engine.early_stopping import EarlyStopping, is_better
 from train_pytorch_model.engine.schedule import learning_rate
 from train_pytorch_model.engine.sums import Sums
 from train_pytorch_model.errors import DivergedError
-from train_pytorch_model.params import TrainingParams
+from train_pytorch_model.params import TrainingParams, seed_of_64_bits
 from train_pytorch_model.report.metrics import EpochMetrics, MetricSink
 
 MOMENTUM = 0.9
@@ -63,6 +63,7 @@ def fit(
     )
     if params.learning_rate > torch.finfo(torch.float32).max:
         _check_finite(math.inf, "training", 0, params)  # the first step would overflow
+    torch.manual_seed(seed_of_64_bits(params.random_seed))  # of what the network drops out
     stopping = EarlyStopping(params.patience)
     history: list[EpochMetrics] = []
     best_weights: Mapping[str, Tensor] = {}
@@ -148,4 +149,6 @@ def _check_finite(loss: float, which: str, epoch: int, params: TrainingParams) -
 
 
 def _copy(net: nn.Module) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in net.state_dict().items()}
+    state = net.state_dict()  # not a new dict: this one has the versions of the layers with it
+    state.update({name: value.detach().clone() for name, value in state.items()})
+    return state

@@ -1,20 +1,30 @@
 """A model directory → the network to train or to score with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from train_pytorch_model.errors import (
     InvalidDatasetError,
     InvalidModelDirectoryError,
     ParameterError,
     Problems,
+    quoted,
     scalar,
 )
-from train_pytorch_model.models.architectures import FAMILIES, Family, family_of
+from train_pytorch_model.models.architectures import (
+    FAMILIES,
+    Architecture,
+    Family,
+    architecture_in,
+    family_of,
+)
+from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
 from train_pytorch_model.params import seed_of_64_bits
 from train_pytorch_model.ports.model_directory import ModelDirectory
 from train_pytorch_model.ports.model_spec import LABELS, ModelSpec
@@ -22,10 +32,8 @@ from train_pytorch_model.ports.model_spec import LABELS, ModelSpec
 PREFIX = "model."
 """The original keeps the torchvision network in an attribute of this name."""
 
-_LINEAR = ("weight", "bias")
-
-SECOND_HEAD = "out_linear_model."
-"""The original's last layer of a pretrained network, 1000 → number of classes."""
+_RESIZE = "resize them with Init Image Transformation and Apply Image Transformation"
+_CONNECT = "onnect the output of ResNet, DenseNet, Image Model or Train PyTorch Model."
 
 
 def trained_spec(directory: ModelDirectory, classes: int, image_column: str) -> ModelSpec:
@@ -61,25 +69,41 @@ def network(directory: ModelDirectory, labels: Sequence[str], seed: int) -> nn.M
     Raises:
         InvalidModelDirectoryError: the architecture is unknown, or the weights are not its.
     """
-    family = _family(directory)
-    net = meta_network(directory.spec, family, len(labels))
-    weights = _checked_weights(directory, family, net)
-    head = _last_layer(weights, family)
-    if directory.labels is not None and len(directory.labels) != head[0].shape[0]:
+    family, architecture = _looked_up(directory)
+    net = unfilled_network(directory.spec, architecture, len(labels))
+    problems = Problems()
+    weights = checked_weights(
+        directory.weights,
+        net,
+        architecture.head,
+        problems,
+        prefix=PREFIX,
+        second_head=family.second_head,
+    )
+    if problems:
         raise InvalidModelDirectoryError(
-            f"{directory.port}: found {len(directory.labels):,} labels for {head[0].shape[0]:,} "
+            f"{directory.port}: the weights are not those of {directory.spec.model_name}, "
+            f"{problems}. C{_CONNECT}"
+        )
+    last = _last_layer(weights, architecture.head)
+    outputs, *inputs = last["weight"].shape
+    if directory.labels is not None and len(directory.labels) != outputs:
+        raise InvalidModelDirectoryError(
+            f"{directory.port}: found {len(directory.labels):,} labels for {outputs:,} "
             "outputs of the network, expected as many; connect the output of Train PyTorch Model."
         )
-    kept = _order_of(labels, directory.labels, head[0].shape[0])
+    kept = _order_of(labels, directory.labels, outputs)
     if kept is None:
         torch.manual_seed(seed_of_64_bits(seed))
-        fresh = nn.Linear(head[0].shape[1], len(labels))
-        head = fresh.weight.detach(), fresh.bias.detach()
+        fresh = nn.Linear(inputs[0], len(labels)).state_dict()
+        last = {name: fresh[name].reshape(-1, *value.shape[1:]) for name, value in last.items()}
     else:
-        head = head[0][kept], head[1][kept]
-    body = {key: value for key, value in weights.items() if not _is_head(key, family)}
-    named = {f"{family.head}.weight": head[0], f"{family.head}.bias": head[1]}
-    net.load_state_dict({**body, **named}, assign=True)
+        last = {name: value[kept] for name, value in last.items()}
+    body = {key: value for key, value in weights.items() if not is_head(key, architecture.head)}
+    state = net.state_dict()  # not a new dict: this one has the versions of the layers with it
+    state.update(body)
+    state.update({f"{architecture.head}.{name}": value for name, value in last.items()})
+    net.load_state_dict(state, assign=True)
     return net
 
 
@@ -88,13 +112,39 @@ def original_state_dict(net: nn.Module) -> dict[str, Tensor]:
     return {PREFIX + key: value.detach().cpu() for key, value in net.state_dict().items()}
 
 
-def meta_network(spec: ModelSpec, family: Family, classes: int) -> nn.Module:
-    """A network without storage (on the device ``meta``), to be given weights."""
-    with torch.device("meta"):
-        create = getattr(torchvision.models, spec.model_name)
-        option = spec.options.get(family.option, False)
-        net: nn.Module = create(weights=None, num_classes=classes, **{family.option: option})
+def build(spec: ModelSpec, architecture: Architecture, classes: int) -> nn.Module:
+    """A torchvision network with random weights, which follow PyTorch's seed."""
+    create = getattr(torchvision.models, architecture.name)
+    options = {n: spec.options.get(n, values[0]) for n, values in architecture.options.items()}
+    net: nn.Module = create(weights=None, num_classes=classes, **options)
     return net
+
+
+def unfilled_network(spec: ModelSpec, architecture: Architecture, classes: int) -> nn.Module:
+    """A network whose weights have no storage (device ``meta``), to be given some."""
+    with _EmptyOnMeta():
+        return build(spec, architecture, classes)
+
+
+class _EmptyOnMeta(TorchFunctionMode):
+    """Weights, which begin as ``torch.empty``, are made on the device ``meta``.
+
+    ``torch.device("meta")`` would make everything so; but some networks compute their widths, and
+    what a window looks at, with tensors.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call ``func``."""
+        kwargs = dict(kwargs or {})
+        if func is torch.empty and kwargs.get("device") is None:
+            kwargs["device"] = "meta"
+        return func(*args, **kwargs)
 
 
 def check_batch(
@@ -111,10 +161,17 @@ def check_batch(
 
     Raises:
         ParameterError: the batch is too small for batch normalisation.
-        InvalidDatasetError: the images are too small for the architecture.
+        InvalidDatasetError: the architecture does not take images of this size.
     """
     height, width = size
-    net = meta_network(directory.spec, _family(directory), classes).train()
+    _, architecture = _looked_up(directory)
+    only = architecture.image_size
+    if only is not None and size != (only, only):
+        raise InvalidDatasetError(
+            f"{port}: found images of {width}x{height} pixels, expected {only}x{only}, the only "
+            f"size that {directory.spec.model_name} takes; {_RESIZE}."
+        )
+    net = unfilled_network(directory.spec, architecture, classes).to("meta").train()
     try:
         net(torch.empty(batch, 3, height, width, device="meta"))
     except ValueError as error:
@@ -131,123 +188,46 @@ def check_batch(
             raise
         raise InvalidDatasetError(
             f"{port}: images of {width}x{height} pixels are too small for "
-            f"{directory.spec.model_name}; enlarge them with Init Image Transformation (Resize) "
-            "and Apply Image Transformation."
+            f"{directory.spec.model_name}; {_RESIZE}."
         ) from error
 
 
-def _family(directory: ModelDirectory) -> Family:
+def _looked_up(directory: ModelDirectory) -> tuple[Family, Architecture]:
     spec = directory.spec
     family = family_of(spec.module, spec.class_name)
     if family is None:
         known = " or ".join(f"{f.class_name!r} in {f.module!r}" for f in FAMILIES)
         raise InvalidModelDirectoryError(
             f"{directory.port}: found the class {scalar(spec.class_name)} in "
-            f"{scalar(spec.module)}, expected {known}; connect the output of ResNet or DenseNet."
+            f"{scalar(spec.module)}, expected {known}; c{_CONNECT}"
         )
-    unknown = set(spec.options) - {family.option}
-    if spec.model_name not in family.model_names or unknown:
-        found = f"parameters {sorted(unknown)}" if unknown else scalar(spec.model_name)
-        expected = family.option if unknown else "one of " + ", ".join(family.model_names)
+    architecture = architecture_in(family, spec.model_name)
+    if architecture is None:
         raise InvalidModelDirectoryError(
-            f"{directory.port}: found {found} for {family.class_name}, expected {expected}; "
-            "connect the output of ResNet or DenseNet."
+            f"{directory.port}: found {scalar(spec.model_name)} for {family.class_name}, expected "
+            f"one of {', '.join(family.model_names)}; c{_CONNECT}"
         )
-    return family
-
-
-def _is_head(key: str, family: Family) -> bool:
-    return key.startswith((f"{family.head}.", SECOND_HEAD))
-
-
-def _checked_weights(
-    directory: ModelDirectory, family: Family, net: nn.Module
-) -> dict[str, Tensor]:
-    """The directory's weights under torchvision's names, after every check.
-
-    Raises:
-        InvalidModelDirectoryError: naming each tensor that is missing, superfluous, of another
-            shape or type than the architecture's, or not finite.
-    """
-    problems = Problems()
-    weights: dict[str, Tensor] = {}
-    for key, tensor in directory.weights.items():
-        if key.startswith((PREFIX, SECOND_HEAD)):
-            weights[key.removeprefix(PREFIX)] = tensor
-        else:
-            problems.add(f"{scalar(key)} is not one of its tensors")
-    expected = net.state_dict()
-    inputs = expected[f"{family.head}.weight"].shape[1]
-    for key, reference in expected.items():
-        value = weights.get(key)
-        if value is None:
-            problems.add(f"{PREFIX}{key} is missing")
-        elif not _is_head(key, family) and value.shape != reference.shape:
-            found, wanted = list(value.shape), list(reference.shape)
-            problems.add(f"{PREFIX}{key} is of shape {found}, expected {wanted}")
-        else:
-            weights[key] = _checked_values(PREFIX + key, value, reference, problems)
-    second = {f"{SECOND_HEAD}{name}": expected[f"{family.head}.{name}"] for name in _LINEAR}
-    for key in sorted(weights.keys() - expected.keys()):
-        if key in second:
-            weights[key] = _checked_values(key, weights[key], second[key], problems)
-        else:
-            problems.add(f"{scalar(key)} is not one of its tensors")
-    if not problems:
-        _check_head_shapes(weights, family, inputs, problems)
-    if problems:
+    options = architecture.options
+    wrong = [name for name, value in spec.options.items() if value not in options.get(name, ())]
+    if wrong:
+        known = ", ".join(f"{n}: {' or '.join(map(str, values))}" for n, values in options.items())
         raise InvalidModelDirectoryError(
-            f"{directory.port}: the weights are not those of {directory.spec.model_name}, "
-            f"{problems}. Connect the output of ResNet, DenseNet or Train PyTorch Model."
+            f"{directory.port}: found parameters [{quoted(sorted(wrong))}] for {spec.model_name}, "
+            f"expected {known or 'none'}; c{_CONNECT}"
         )
-    return weights
+    return family, architecture
 
 
-def _checked_values(key: str, value: Tensor, reference: Tensor, problems: Problems) -> Tensor:
-    """``value`` in the type of ``reference``, if both are integers or both floats and finite."""
-    plain = value.layout == torch.strided and not value.is_quantized and not value.is_complex()
-    # A tensor may claim more elements than are in the file, by a stride of 0.
-    if not plain or value.numel() * value.element_size() > value.untyped_storage().nbytes():
-        problems.add(f"{key} is not a plain tensor")
-    elif value.is_floating_point() != reference.is_floating_point():
-        problems.add(f"{key} is of type {value.dtype}, expected {reference.dtype}")
-    else:
-        # A copy: two names may share one storage, and would be trained as one.
-        value = value.to(reference.dtype, copy=True)
-        if value.is_floating_point() and not bool(value.isfinite().all()):
-            problems.add(f"{key} has values that are infinite or not a number in {value.dtype}")
-    return value
-
-
-def _check_head_shapes(
-    weights: Mapping[str, Tensor], family: Family, inputs: int, problems: Problems
-) -> None:
-    """Check that each last layer takes what the one before it gives."""
-    for prefix in (f"{family.head}.", SECOND_HEAD):
-        weight, bias = weights.get(f"{prefix}weight"), weights.get(f"{prefix}bias")
-        if weight is None and bias is None and prefix == SECOND_HEAD:
-            return
-        if weight is None or bias is None:
-            problems.add(f"{prefix}weight or {prefix}bias is missing")
-            return
-        rows = weight.shape[0] if weight.dim() == 2 else 0
-        if rows < 1 or list(weight.shape) != [rows, inputs] or list(bias.shape) != [rows]:
-            problems.add(
-                f"{prefix}weight and {prefix}bias are of shapes {list(weight.shape)} and "
-                f"{list(bias.shape)}, expected [n, {inputs}] and [n]"
-            )
-            return
-        inputs = rows
-
-
-def _last_layer(weights: Mapping[str, Tensor], family: Family) -> tuple[Tensor, Tensor]:
-    """The weight (n, inputs) and bias (n,) of the last layer, or of the two that there are."""
-    weight, bias = weights[f"{family.head}.weight"], weights[f"{family.head}.bias"]
+def _last_layer(weights: Mapping[str, Tensor], head: str) -> dict[str, Tensor]:
+    """The weight (n, inputs, …) and, if it has one, bias (n,) of the last layer, or of the two."""
+    names = [name for name in ("weight", "bias") if f"{head}.{name}" in weights]
+    last = {name: weights[f"{head}.{name}"] for name in names}
     if f"{SECOND_HEAD}weight" not in weights:
-        return weight, bias
+        return last
     second = weights[f"{SECOND_HEAD}weight"].double()
-    both = second @ weight.double(), second @ bias.double() + weights[f"{SECOND_HEAD}bias"]
-    return both[0].float(), both[1].float()
+    both = {name: second @ value.double() for name, value in last.items()}
+    both["bias"] += weights[f"{SECOND_HEAD}bias"]
+    return {name: value.float() for name, value in both.items()}
 
 
 def _order_of(
