@@ -22,7 +22,11 @@ def read_class_folders(root: Path, port: str) -> ImageSet | None:
     the ids. Files elsewhere, folders without an image, and links to folders are passed over, as by
     the original.
     """
-    folders = [entry for entry in _sorted(root) if entry.is_dir(follow_symlinks=False)]
+    folders = [
+        entry
+        for entry in _sorted(root)
+        if entry.is_dir(follow_symlinks=False) and not is_litter(entry.name)
+    ]
     names_in = {folder.name: _images(folder.path) for folder in folders}
     files = sorted(f"{folder}/{name}" for folder, names in names_in.items() for name in names)
     if not files:
@@ -54,12 +58,12 @@ def read_class_folders(root: Path, port: str) -> ImageSet | None:
 
 def read_flat(root: Path, port: str) -> ImageSet | None:
     """Read every image at any depth below ``root``, without labels; None where there is none."""
-    files = sorted(
-        os.path.relpath(os.path.join(parent, name), root)
-        for parent, _, names in os.walk(root)
-        for name in names
-        if _is_image_name(name)
-    )
+    files = []
+    for parent, folders, names in os.walk(root):
+        folders[:] = [name for name in folders if not is_litter(name)]
+        images = (os.path.join(parent, name) for name in names if is_image_name(name))
+        files += [os.path.relpath(image, root) for image in images]
+    files.sort()
     if not files:
         return None
     return ImageSet(
@@ -80,8 +84,18 @@ def _sorted(root: Path) -> Iterator[os.DirEntry[str]]:
 
 def _images(folder: str) -> list[str]:
     with os.scandir(folder) as entries:
-        return [e.name for e in entries if _is_image_name(e.name) and not e.is_dir()]
+        return [e.name for e in entries if is_image_name(e.name) and not e.is_dir()]
 
 
-def _is_image_name(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in EXTENSIONS
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name is an image, where no metadata says so."""
+    return os.path.splitext(name)[1].lower() in EXTENSIONS and not is_litter(name)
+
+
+def is_litter(path: str) -> bool:
+    """Whether a path is one of those that a Mac puts into archives and onto other disks."""
+    parts = path.split("/")
+    return parts[-1].startswith("._") or not _LITTER.isdisjoint(parts)
+
+
+_LITTER = {"__MACOSX", ".DS_Store"}

@@ -10,14 +10,21 @@ import numpy as np
 import pyarrow as pa
 
 from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
-from train_pytorch_model.ports.image_schema import classification_schema, is_text, label_name
+from train_pytorch_model.ports.image_schema import (
+    MAX_CLASSES,
+    ImageSchema,
+    annotated_schema,
+    classification_schema,
+    is_text,
+    label_name,
+)
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 from train_pytorch_model.ports.paths import is_safe_name, read_inside
 
 MAX_ANNOTATION_BYTES = 2 << 30
 
 
-def read_coco(root: Path, port: str) -> ImageSet | None:
+def read_coco(root: Path, port: str, one_category: bool = True) -> ImageSet | None:
     """Read the first ``*.json`` (by name) that is COCO annotations; None where none is.
 
     The category of an image is the one category of its annotations. Classes are the categories in
@@ -28,10 +35,77 @@ def read_coco(root: Path, port: str) -> ImageSet | None:
         InvalidDatasetError: an image has annotations of several categories, or its file lies
             outside the directory, or the annotations are damaged.
     """
+    found = _document(root)
+    return None if found is None else _image_set(found[1], root, port, found[0], one_category)
+
+
+def coco_lines(image_set: ImageSet) -> tuple[ImageSchema, list[str], list[bytes]] | None:
+    """What the original makes of COCO in a directory with metadata; None where there is none.
+
+    Nothing of an image or of its annotations is lost.
+
+    Returns:
+        The schema, with the column of annotations; n names, ``image/<id><ending>``; and n lines of
+        ``images.lst``.
+
+    Raises:
+        InvalidDatasetError: images have the same id, or categories one that no directory takes.
+    """
+    found = _document(image_set.root)
+    if found is None:
+        return None
+    document = found[1]
+    kind = _annotation_type(document["annotations"])
+    column = f"{kind}_annotation"
+    of_image: dict[Any, list[Any]] = defaultdict(list)
+    for annotation in document["annotations"]:
+        of_image[annotation["image_id"]].append(annotation)
+    problems = Problems()
+    declared = document.get("categories")
+    categories = declared if isinstance(declared, list) else None
+    for category in categories or []:
+        if not 0 <= category["id"] < MAX_CLASSES:
+            problems.add(f"category {shortened(repr(category))} has another id")
+    names: dict[str, None] = {}
+    lines: list[bytes] = []
+    for image in document["images"]:
+        number, file = image["id"], image["file_name"]
+        name = f"image/{number}{os.path.splitext(file)[1]}"
+        if name in names or not is_safe_name(name):
+            problems.add(f"image {shortened(file)!r} has the id {shortened(repr(number))}")
+        names[name] = None
+        reference = {key: value for key, value in image.items() if key != "base_file_name"}
+        row = {"image_info": reference | {"file_name": name}, column: of_image[number]}
+        lines.append(json.dumps(row | {"id": number}).encode())
+    if problems:
+        raise InvalidDatasetError(
+            f"{image_set.port}: {found[0]} has {problems}. Expected images with an id of their own "
+            f"and categories with one from 0 to {MAX_CLASSES - 1:,}; number them anew."
+        )
+    return annotated_schema(image_set.schema, kind, column, categories), list(names), lines
+
+
+def _annotation_type(annotations: list[Any]) -> str:
+    """What kind of annotations these are, as the original says from the first of them."""
+    first = annotations[0] if annotations else {}
+    return next((kind for key, kind in _KINDS.items() if key in first), "unknown")
+
+
+_KINDS = {
+    "caption": "image_caption",
+    "keypoints": "keypoint_detection",
+    "file_name": "semantic_segmentation",
+    "segmentation": "object_detection",
+    "bbox": "object_detection",
+}
+
+
+def _document(root: Path) -> tuple[str, dict[str, Any]] | None:
+    """The first annotation file, by name: its name and what it holds."""
     for path in sorted(root.glob("*.json")):
         document = _annotations(root, path.name)
         if document is not None:
-            return _image_set(document, root, port, path.name)
+            return path.name, document
     return None
 
 
@@ -46,7 +120,9 @@ def _annotations(root: Path, name: str) -> dict[str, Any] | None:
     return document if all(isinstance(document.get(key), list) for key in keys) else None
 
 
-def _image_set(document: dict[str, Any], root: Path, port: str, name: str) -> ImageSet:
+def _image_set(
+    document: dict[str, Any], root: Path, port: str, name: str, one_category: bool
+) -> ImageSet:
     problems = Problems()
     names = _categories(document.get("categories", []), problems)
     numbers = sorted(names)
@@ -66,6 +142,8 @@ def _image_set(document: dict[str, Any], root: Path, port: str, name: str) -> Im
             problems.add(f"images[{position}] names {shortened(path)!r}, outside the directory")
             continue
         categories = found.get(number, set())
+        if len(categories) > 1 and not one_category:
+            categories = set()
         if len(categories) > 1:
             problems.add(
                 f"image {shortened(path)!r} has annotations of {len(categories)} categories"

@@ -1,6 +1,7 @@
 """ImageDirectory: which of its forms a directory has, and whether two belong together."""
 
 import base64
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 from train_pytorch_model.ports.paths import reason
 
 
-def read_image_directory(root: Path, port: str) -> ImageSet:
+def read_image_directory(root: Path, port: str, *, one_category: bool = True) -> ImageSet:
     """Read an ImageDirectory of any form, without opening an image.
 
     The forms are tried in the original's order: with metadata, COCO, class folders, and images
@@ -29,6 +30,8 @@ def read_image_directory(root: Path, port: str) -> ImageSet:
     Args:
         root: the directory.
         port: the name of the input, for messages.
+        one_category: whether an image with annotations of several categories is an error;
+            otherwise it has no label.
 
     Raises:
         InvalidDatasetError: there is no such directory, it is damaged, or it holds no image.
@@ -41,14 +44,18 @@ def read_image_directory(root: Path, port: str) -> ImageSet:
                 "output of Convert to Image Directory, or name a folder of images."
             )
         if os.path.lexists(root / META):
-            return read_with_metadata(root, port)
+            return read_with_metadata(root, port, one_category)
         left = [name for name in (LIST, SCHEMA) if os.path.lexists(root / name)]
         if left:
             raise InvalidDatasetError(
                 f"{port}: {META} is missing beside {left[0]}, so the directory is incomplete; copy "
                 "it whole, or write it again with Convert to Image Directory."
             )
-        image_set = read_coco(root, port) or read_class_folders(root, port) or read_flat(root, port)
+        image_set = (
+            read_coco(root, port, one_category)
+            or read_class_folders(root, port)
+            or read_flat(root, port)
+        )
     except OSError as error:
         raise InvalidDatasetError(
             f"{port}: {error.filename or str(root)!r} cannot be read ({reason(error)}); make the "
@@ -157,10 +164,13 @@ def names_with_metadata(image_set: ImageSet) -> list[str]:
     ]
 
 
-def samples(image_set: ImageSet, count: int = 3) -> list[dict[str, Any]]:
+def samples(
+    image_set: ImageSet, count: int = 3, lines: pa.LargeBinaryArray | None = None
+) -> list[dict[str, Any]]:
     """The first ``count`` images as rows of a ``_samples.json``: a key per column of the schema.
 
-    An image is the base64 of its file. One that is absent or larger than 16 MB is passed over.
+    An image is the base64 of its file. One that is absent or larger than 16 MB is passed over. The
+    other values are those of ``image_set.columns``, or of ``lines``, a JSON object an image.
     """
     rows: list[dict[str, Any]] = []
     for index in range(len(image_set)):
@@ -170,7 +180,10 @@ def samples(image_set: ImageSet, count: int = 3) -> list[dict[str, Any]]:
             content = image_bytes(image_set, index, max_bytes=16 << 20)
         except OSError:
             continue
-        row = {name: values[index].as_py() for name, values in image_set.columns.items()}
+        if lines is None:
+            row = {name: values[index].as_py() for name, values in image_set.columns.items()}
+        else:
+            row = json.loads(lines[index].as_py())
         row[image_set.schema.image_column] = base64.b64encode(content).decode("ascii")
         rows.append({column["name"]: row.get(column["name"]) for column in _columns(image_set)})
     return rows

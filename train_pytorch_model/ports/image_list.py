@@ -1,7 +1,7 @@
 """The ImageDirectory with metadata: ``_meta.yaml``, ``images.lst`` and ``_schema.json``."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -61,8 +61,8 @@ class _Rows:
     columns: dict[str, pa.Array]
 
 
-def read_with_metadata(root: Path, port: str) -> ImageSet:
-    """Read a directory that has a ``_meta.yaml``.
+def read_with_metadata(root: Path, port: str, one_category: bool = True) -> ImageSet:
+    """Read a directory that has a ``_meta.yaml``; see ``read_image_directory``.
 
     Raises:
         InvalidDatasetError: one of the three files is missing or damaged; every damaged line is
@@ -76,7 +76,7 @@ def read_with_metadata(root: Path, port: str) -> ImageSet:
             rows = _read_fast(_after_bom(file), schema)
             if rows is None:
                 file.seek(0)
-                rows = _read_line_by_line(_after_bom(file), schema, port, list_name)
+                rows = _read_line_by_line(_after_bom(file), schema, port, list_name, one_category)
     except OSError as error:
         raise _unreadable(port, list_name, error) from error
     if len(rows.files) == 0:
@@ -102,6 +102,48 @@ def _unreadable(port: str, name: str, error: OSError) -> InvalidDatasetError:
     )
 
 
+def read_lines(image_set: ImageSet) -> Iterator[bytes]:
+    """The n lines of the ``images.lst`` that ``image_set`` was read from, as they are.
+
+    Only a ``base_file_name`` is put in the place of the ``file_name``, as that is where the image
+    is.
+
+    Raises:
+        InvalidDatasetError: the file has not one line for each image.
+    """
+    name = _read_meta(image_set.root, image_set.port).get("image_list", LIST)
+    try:
+        with open_inside(image_set.root, name) as file:
+            lines = [line.strip() for line in _after_bom(file) if line.strip()]
+    except OSError as error:
+        raise _unreadable(image_set.port, name, error) from error
+    if len(lines) != len(image_set):
+        raise InvalidDatasetError(
+            f"{image_set.port}: found {len(lines):,} lines in {shortened(name)} for "
+            f"{len(image_set):,} images, expected a JSON object a line; write the directory again "
+            "with Convert to Image Directory."
+        )
+    for index, line in enumerate(lines):
+        if b"base_file_name" not in line:
+            yield line
+            continue
+        row = json.loads(line)
+        reference = row[image_set.schema.image_ref]
+        reference.pop("base_file_name", None)
+        yield json.dumps(
+            row | {image_set.schema.image_ref: reference | {"file_name": image_set.file(index)}}
+        ).encode()
+
+
+def lines_of(image_set: ImageSet, names: Sequence[str]) -> Iterator[bytes]:
+    """A line of an ``images.lst`` for each of the n images, whose files are ``names``."""
+    columns = {name: values.to_pylist() for name, values in sorted(image_set.columns.items())}
+    for index, name in enumerate(names):
+        row: dict[str, Any] = {image_set.schema.image_ref: {"file_name": name}}
+        row.update((column, values[index]) for column, values in columns.items())
+        yield json.dumps(row).encode()
+
+
 def write_with_metadata(
     folder: Path,
     image_set: ImageSet,
@@ -116,13 +158,18 @@ def write_with_metadata(
         names: n paths below ``folder``, where each image is.
         sample_rows: the rows of ``_samples.json``.
     """
-    schema = image_set.schema
-    columns = {name: values.to_pylist() for name, values in sorted(image_set.columns.items())}
-    with open(folder / LIST, "w", encoding="ascii") as file:
-        for index, name in enumerate(names):
-            row: dict[str, Any] = {schema.image_ref: {"file_name": name}}
-            row.update((column, values[index]) for column, values in columns.items())
-            file.write(json.dumps(row) + "\n")
+    write_metadata(folder, image_set.schema, lines_of(image_set, names), sample_rows)
+
+
+def write_metadata(
+    folder: Path,
+    schema: ImageSchema,
+    lines: Iterable[bytes],
+    sample_rows: Sequence[Mapping[str, Any]],
+) -> None:
+    """As ``write_with_metadata``, with the ``lines`` of ``images.lst`` as they will stand there."""
+    with open(folder / LIST, "wb") as file:
+        file.writelines(line + b"\n" for line in lines)
     (folder / SCHEMA).write_text(json.dumps(schema.document, indent=2), "ascii")
     (folder / SAMPLES).write_text(json.dumps(sample_rows, indent=2), "ascii")
     meta = {"type": "ImageDirectory", "extension": {}, "image_list": LIST}
@@ -215,7 +262,9 @@ def _read_fast(file: BinaryIO, schema: ImageSchema) -> _Rows | None:
     )
 
 
-def _read_line_by_line(file: BinaryIO, schema: ImageSchema, port: str, name: str) -> _Rows:
+def _read_line_by_line(
+    file: BinaryIO, schema: ImageSchema, port: str, name: str, one_category: bool
+) -> _Rows:
     """Every line by itself, so that each problem can be named.
 
     Raises:
@@ -239,7 +288,7 @@ def _read_line_by_line(file: BinaryIO, schema: ImageSchema, port: str, name: str
             url = reference.get("coco_url")
             urls.append(url if isinstance(url, str) and url and is_text(url) else None)
             try:
-                labels.append(_label(row, schema))
+                labels.append(_label(row, schema, one_category))
             except ValueError as error:
                 problems.add(f"line {number} {error}")
             for column, cells in values.items():
@@ -274,8 +323,8 @@ def _json_lines(file: BinaryIO, problems: Problems) -> Iterator[tuple[int, dict[
             problems.add(f"line {number} is not a JSON object")
 
 
-def _label(row: dict[str, Any], schema: ImageSchema) -> str | None:
-    """The category name of a line, None where it is unlabelled.
+def _label(row: dict[str, Any], schema: ImageSchema, one_category: bool) -> str | None:
+    """The category name of a line, None where it is unlabelled or has several that are allowed.
 
     Raises:
         ValueError: the line has a label that is not one category.
@@ -289,6 +338,8 @@ def _label(row: dict[str, Any], schema: ImageSchema) -> str | None:
             return None  # captions, as in the COCO form
         if not all(type(number) is int for number in numbers):
             raise ValueError("has annotations without a category_id")
+        if len(set(numbers)) > 1 and not one_category:
+            return None
         if len(set(numbers)) > 1:
             raise ValueError(f"has annotations of {len(set(numbers))} categories, expected of one")
         return schema.categories.get(numbers[0], f"id {numbers[0]}")

@@ -1,7 +1,7 @@
 """The columns of an ImageDirectory: its ``_schema.json``."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
@@ -117,21 +117,7 @@ def classification_schema(names: Sequence[str]) -> ImageSchema:
 
     With no names, the schema of a directory of images without labels.
     """
-    columns: list[dict[str, Any]] = [
-        {
-            "name": "image",
-            "type": "Bytes",
-            "isFeature": True,
-            "elementType": {"typeName": "bytes", "isNullable": False},
-            "properties": {"mime_type": "image/png", "image_ref": "image_info"},
-        },
-        {
-            "name": "id",
-            "type": "Numeric",
-            "isFeature": False,
-            "elementType": {"typeName": "int64", "isNullable": False},
-        },
-    ]
+    columns = _image_and_id()
     if names:
         columns.append(
             {
@@ -154,6 +140,48 @@ def classification_schema(names: Sequence[str]) -> ImageSchema:
         classes=tuple(names),
         categories=dict(enumerate(names)),
     )
+
+
+def annotated_schema(
+    schema: ImageSchema, kind: str, column: str, categories: object
+) -> ImageSchema:
+    """``schema``, that of a COCO data set, with its annotations instead of its labels.
+
+    Args:
+        schema: from ``classification_schema``.
+        kind: what the annotations are, such as ``object_detection``.
+        column: the name of their column.
+        categories: the data set's, as they stand there; None where it has none.
+    """
+    properties = {"annotation_type": f"COCO_{kind}"}
+    annotations = {
+        "name": column,
+        "type": "Object",
+        "isFeature": False,
+        "elementType": {"typeName": "object", "isNullable": False},
+        "properties": properties | ({} if categories is None else {"categories": categories}),
+    }
+    document = {"columnAttributes": [*_image_and_id(), annotations]}
+    return replace(schema, document=document, label_column=column)
+
+
+def _image_and_id() -> list[dict[str, Any]]:
+    """The columns that every directory has which is made from one without metadata."""
+    return [
+        {
+            "name": "image",
+            "type": "Bytes",
+            "isFeature": True,
+            "elementType": {"typeName": "bytes", "isNullable": False},
+            "properties": {"mime_type": "image/png", "image_ref": "image_info"},
+        },
+        {
+            "name": "id",
+            "type": "Numeric",
+            "isFeature": False,
+            "elementType": {"typeName": "int64", "isNullable": False},
+        },
+    ]
 
 
 def _categories(declared: object, problems: Problems) -> dict[int, str]:

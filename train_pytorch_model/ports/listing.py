@@ -1,0 +1,87 @@
+"""The images of a directory of any form, as a directory with metadata lists them."""
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from train_pytorch_model.errors import InvalidDatasetError, quoted
+from train_pytorch_model.ports.coco import coco_lines
+from train_pytorch_model.ports.image_directory import (
+    names_with_metadata,
+    read_image_directory,
+    samples,
+    take,
+)
+from train_pytorch_model.ports.image_list import META, lines_of, read_lines, write_metadata
+from train_pytorch_model.ports.image_schema import is_text
+from train_pytorch_model.ports.image_set import ImageSet
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The n images of a directory, and how they are listed.
+
+    Attributes:
+        image_set: the images; its schema is the one to write.
+        names: n byte strings, where each image is to be, below the folder that is written.
+        lines: n byte strings, each image's line of ``images.lst``.
+    """
+
+    image_set: ImageSet
+    names: pa.BinaryArray
+    lines: pa.LargeBinaryArray
+
+    def __len__(self) -> int:
+        return len(self.image_set)
+
+    def name(self, index: int) -> str:
+        """Where an image is to be, as the operating system takes it."""
+        return os.fsdecode(self.names[index].as_py())
+
+    def take(self, indices: Any) -> "Listing":
+        """The images at ``indices``, in that order; their names and lines stay what they are."""
+        chosen = take(self.image_set, indices)
+        return Listing(chosen, self.names.take(indices), self.lines.take(indices))
+
+
+def read_listing(root: Path, port: str) -> Listing:
+    """Read an ImageDirectory of any form, in order to write its images again.
+
+    A directory that has metadata keeps its names and lines. COCO keeps its annotations. Of class
+    folders the names are ``image/<class index>_<number><ending>``, of images without labels
+    ``image/<path>``.
+
+    Raises:
+        InvalidDatasetError: as ``read_image_directory``, or names cannot be kept.
+    """
+    image_set = read_image_directory(root, port, one_category=False)
+    if os.path.lexists(root / META):
+        return Listing(image_set, image_set.files, _lines(read_lines(image_set)))
+    coco = coco_lines(image_set)
+    if coco is not None:
+        schema, names, lines = coco[0], coco[1], _lines(coco[2])
+        image_set = replace(image_set, schema=schema)
+    else:
+        names = names_with_metadata(image_set)
+        lines = _lines(lines_of(image_set, names))
+    garbled = [name for name in names if not is_text(name)]
+    if garbled:
+        raise InvalidDatasetError(
+            f"{port}: {len(garbled):,} images have names that are not UTF-8: {quoted(garbled)}. "
+            "Rename them."
+        )
+    return Listing(image_set, pa.array([name.encode() for name in names]), lines)
+
+
+def _lines(lines: Any) -> pa.LargeBinaryArray:
+    return pa.array(lines, pa.large_binary())
+
+
+def write_listing(folder: Path, listing: Listing) -> None:
+    """Write the metadata of a directory into ``folder``, which holds the images already."""
+    image_set, lines = listing.image_set, listing.lines
+    rows = (line.as_py() for line in lines)
+    write_metadata(folder, image_set.schema, rows, samples(image_set, lines=lines))
