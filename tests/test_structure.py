@@ -86,6 +86,7 @@ def test_only_the_runtime_reads_the_environment() -> None:
         "import train_pytorch_model",
         "import train_pytorch_model.cli",
         "import train_pytorch_model.companions.convert_to_image_directory",
+        "import train_pytorch_model.companions.split_image_directory",
         "import train_pytorch_model.companions.init_image_transformation",
         "import train_pytorch_model.companions.apply_image_transformation",
         "import train_pytorch_model.companions.resnet",

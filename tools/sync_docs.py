@@ -18,6 +18,7 @@ from train_pytorch_model.companions import (
     init_image_transformation,
     resnet,
     score_image_model,
+    split_image_directory,
 )
 from train_pytorch_model.component import Component, Parameter, Port
 from train_pytorch_model.contract import TRAIN_PYTORCH_MODEL
@@ -26,6 +27,7 @@ ROOT = Path(__file__).parent.parent
 
 COMPANIONS: tuple[Component, ...] = (
     convert_to_image_directory.COMPONENT,
+    split_image_directory.COMPONENT,
     init_image_transformation.COMPONENT,
     apply_image_transformation.COMPONENT,
     resnet.COMPONENT,

@@ -4,7 +4,7 @@ import errno
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,6 +38,22 @@ def check_output(path: Path, port: str) -> None:
         raise _failed(path, port, error) from error
 
 
+def check_two_outputs(outputs: Mapping[str, Path]) -> None:
+    """Check, before any work is done, that two outputs, port → path, can be written.
+
+    Raises:
+        FailedToWriteOutputsError: as ``check_output``, or the one lies in the other.
+    """
+    for port, path in outputs.items():
+        check_output(path, port)
+    first, second = (Path(os.path.realpath(path)) for path in outputs.values())
+    if first in (second, *second.parents) or second in first.parents:
+        raise FailedToWriteOutputsError(
+            f"{' and '.join(outputs)}: {str(first)!r} and {str(second)!r} are one or lie in one "
+            "another, expected two directories side by side; name others."
+        )
+
+
 @contextmanager
 def whole_directory(path: Path, port: str) -> Iterator[Path]:
     """A fresh directory to fill; it becomes ``path`` when the block ends without an exception.
@@ -62,6 +78,36 @@ def whole_directory(path: Path, port: str) -> Iterator[Path]:
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def two_whole_directories(outputs: Mapping[str, Path]) -> Iterator[tuple[Path, Path]]:
+    """``whole_directory`` of two outputs, port → path: both appear, or neither.
+
+    Raises:
+        FailedToWriteOutputsError: something could not be written; both are as they were.
+    """
+    (port, path), (other_port, other_path) = outputs.items()
+    other_real = Path(os.path.realpath(other_path))
+    existed, written = other_real.is_dir(), False
+    try:
+        with whole_directory(path, port) as first:
+            with whole_directory(other_path, other_port) as second:
+                yield first, second
+            written = True
+    except BaseException:
+        if written:
+            _take_back(other_real, existed)
+        raise
+
+
+def _take_back(directory: Path, existed: bool) -> None:
+    """Remove an output that was empty before, or was not there."""
+    with suppress(OSError):  # what is told is why the other could not be written
+        for entry in directory.iterdir():
+            _remove(entry)
+        if not existed:
+            directory.rmdir()
 
 
 # Directories in the making; one that a killed run has left in an output is passed over.
@@ -132,8 +178,12 @@ def _move_up(staging: Path, target: Path) -> None:
             moved.append(target / name)
     except OSError:
         for entry in moved:
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            _remove(entry)
         raise
+
+
+def _remove(entry: Path) -> None:
+    shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 def _flush(directory: Path) -> None:
