@@ -187,14 +187,19 @@ class _Index:
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
+        self._size = os.fstat(file.fileno()).st_size
         self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
 
     def read(self, size: int = -1) -> bytes:
-        """Read; of the index zipfile asks for all at once, of a file for no more than CHUNK."""
-        content = self._file.read(MAX_INDEX + 1 if size < 0 else min(size, MAX_INDEX + 1))
-        if len(content) > MAX_INDEX:
+        """Read; what zipfile reads at once are the index, the end and pieces of a file."""
+        wanted = min(size if size >= 0 else _ZIP_END, self._size)
+        if wanted > MAX_INDEX:
             raise DamagedArchiveError(f"its index is larger than {MAX_INDEX:,} bytes")
-        return content
+        return self._file.read(wanted)
+
+
+_ZIP_END = 1 << 17
+"""More than a zip's end takes, with the longest comment."""
 
 
 def _zip_members(file: BinaryIO) -> Iterator[Member]:

@@ -66,14 +66,16 @@ def coco_lines(image_set: ImageSet) -> tuple[ImageSchema, list[str], list[bytes]
     for category in categories or []:
         if not 0 <= category["id"] < MAX_CLASSES:
             problems.add(f"category {shortened(repr(category))} has another id")
-    names: dict[str, None] = {}
+    taken: set[str] = set()
+    names: list[str] = []
     lines: list[bytes] = []
     for image in document["images"]:
         number, file = image["id"], image["file_name"]
         name = f"image/{number}{os.path.splitext(file)[1]}"
-        if name in names or not is_safe_name(name):
+        if str(number) in taken or not is_safe_name(name):
             problems.add(f"image {shortened(file)!r} has the id {shortened(repr(number))}")
-        names[name] = None
+        taken.add(str(number))
+        names.append(name)
         reference = {key: value for key, value in image.items() if key != "base_file_name"}
         row = {"image_info": reference | {"file_name": name}, column: of_image[number]}
         lines.append(json.dumps(row | {"id": number}).encode())
@@ -82,7 +84,7 @@ def coco_lines(image_set: ImageSet) -> tuple[ImageSchema, list[str], list[bytes]
             f"{image_set.port}: {found[0]} has {problems}. Expected images with an id of their own "
             f"and categories with one from 0 to {MAX_CLASSES - 1:,}; number them anew."
         )
-    return annotated_schema(image_set.schema, kind, column, categories), list(names), lines
+    return annotated_schema(image_set.schema, kind, column, categories), names, lines
 
 
 def _annotation_type(annotations: list[Any]) -> str:

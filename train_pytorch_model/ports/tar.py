@@ -17,6 +17,9 @@ MAX_EXTENSION = 1 << 20
 MAX_EXTENSIONS = 16
 """How large a header may be that extends another, and how many may extend one."""
 
+MAX_PADDING = 16 << 20
+"""How much may follow the end of an archive."""
+
 _FOLDER = b"5"
 _FILES = (b"0", b"\0", b"7")
 _WITHOUT_CONTENT = (b"1", b"2", b"3", b"4", b"5", b"6")  # even if the header says a size
@@ -96,6 +99,9 @@ def tar_members(stream: Stream) -> Iterator[Member]:
             pass
         _exactly(stream, -size % BLOCK)
         extensions, size_before = [], 0
+    for _ in range(MAX_PADDING // CHUNK):  # at the end of a compressed stream is its checksum
+        if not stream.read(CHUNK):
+            break
 
 
 def _header(stream: Stream) -> bytes | None:
