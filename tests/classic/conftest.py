@@ -67,6 +67,13 @@ class Steps:
             raise StepFailedError(f"{arguments}: exit code {result.returncode}\n{said[-4000:]}")
         return output
 
+    def split_by(self, module: str, source: Path, fraction: float) -> tuple[Path, Path]:
+        """Split Image Directory."""
+        first, second = self.target("first-half"), self.target("second-half")
+        halves = ("--tgt_train_path", first, "--tgt_test_path", second)
+        self.run("-m", module, "--src_path", source, *halves, "--fraction", str(fraction))
+        return first, second
+
     def trained_by(
         self, module: str, data: Path, untrained: Path, name: str, *options: str, **env: str
     ) -> Path:
@@ -107,13 +114,10 @@ class Original(Steps):
         self.run("-m", module, "--input_path", source, "--output_path", target)
         return target
 
-    def split(self, source: Path) -> tuple[Path, Path]:
+    def split(self, source: Path, fraction: float = 0.5) -> tuple[Path, Path]:
         """Split Image Directory, in halves."""
-        first, second = self.target("first-half"), self.target("second-half")
         module = f"{CV}.preprocess.split_image_directory.split_image_directory"
-        halves = ("--tgt_train_path", first, "--tgt_test_path", second, "--fraction", "0.5")
-        self.run("-m", module, "--src_path", source, *halves)
-        return first, second
+        return self.split_by(module, source, fraction)
 
     def init(self, **chosen: object) -> Path:
         """Init Image Transformation."""
@@ -164,6 +168,11 @@ class Ours(Steps):
         module = "train_pytorch_model.companions.convert_to_image_directory"
         self.run("-m", module, "--input_path", source, "--output_path", target)
         return target
+
+    def split(self, source: Path, fraction: float = 0.5) -> tuple[Path, Path]:
+        """Split Image Directory, in halves."""
+        module = "train_pytorch_model.companions.split_image_directory"
+        return self.split_by(module, source, fraction)
 
     def init(self, **chosen: object) -> Path:
         """Init Image Transformation."""
