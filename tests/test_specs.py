@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from tests import v2
 from tests.conftest import Arguments
 from tools.sync_docs import COMPONENTS, documents, folder_of
 from train_pytorch_model.cli import main
+from train_pytorch_model.command_line import values_from
+from train_pytorch_model.companions import apply_image_transformation
 from train_pytorch_model.component import Component
 
 ROOT = Path(__file__).parent.parent
@@ -161,6 +165,20 @@ def test_v2_command_of_the_component_runs(arguments: Arguments, tmp_path: Path) 
     done = v2.run_command(v2.rendered(component, values), code)
     assert done.returncode == 0, done.stderr
     check_trained(Path(str(arguments["--trained-model-path"])))
+
+
+@pytest.mark.parametrize("quote", [str, shlex.quote], ids=["as they are", "quoted"])
+@pytest.mark.filterwarnings("ignore")  # azure-ai-ml warns of its own dependencies on import
+def test_a_value_with_a_space_stays_whole(quote: Callable[[str], str]) -> None:
+    """However it is put into the command."""
+    from azure.ai.ml import load_component
+
+    folder = ROOT / folder_of(apply_image_transformation.COMPONENT)
+    component = load_component(folder / "module_spec.yaml")
+    ports = {port.name: port.name for port in apply_image_transformation.COMPONENT.ports}
+    command = v2.rendered(component, {**ports, "mode": quote("For inference")})
+    words = shlex.split(command)[3:]
+    assert values_from(apply_image_transformation.COMPONENT, words)["mode"] == "For inference"
 
 
 @pytest.mark.filterwarnings("ignore")  # azure-ai-ml warns of its own dependencies on import

@@ -161,7 +161,8 @@ def _command(component: Component, placeholder: str, optional: str) -> str:
     for p in component.parameters:
         value = placeholder.format(f"inputs.{p.name}")
         # Both SDKs put values into the command as they are, and a shell splits it at spaces.
-        words.append(f"{p.flag} '{value}'" if p.type is str else f"{p.flag} {value}")
+        has_spaces = any(" " in choice for choice in p.choices)
+        words.append(f'{p.flag} "{value}"' if has_spaces else f"{p.flag} {value}")
     return f"python -m {component.module} " + " ".join(words)
 
 

@@ -139,7 +139,7 @@ def parse(parameters: Iterable[Parameter], texts: Mapping[str, str]) -> dict[str
 def _value(parameter: Parameter, text: str) -> Value | None:
     """What ``text`` writes, or None where it writes nothing of the parameter's type."""
     if parameter.type is str:
-        return text
+        return text.strip("'\"")  # a launcher may quote what the command has in quotes already
     if parameter.type is bool:
         return _TRUTH.get(text.lower())
     pattern = _INTEGER if parameter.type is int else _NUMBER
