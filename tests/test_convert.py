@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from tests.archives import GOOD, PACKERS, Entries, below, png, tar_of, zip_of
-from tests.conftest import class_folders, picture
+from tests.conftest import Arguments, Run, class_folders, picture
+from tests.scoring import score
+from tests.test_training import output_of, train
 from train_pytorch_model.companions import convert_to_image_directory
 from train_pytorch_model.errors import InvalidDatasetError
 from train_pytorch_model.ports.image_directory import read_image_directory
@@ -382,3 +384,50 @@ def test_names_that_are_not_text(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert r"1 images have names that are not UTF-8: 'image/caf\udce9.png'" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("[" * 5000 + "]" * 5000, id="nested"),
+        pytest.param("9" * 5000, id="a huge number"),
+    ],
+)
+@pytest.mark.parametrize("line", ["first", "last, with a base_file_name"])
+def test_a_line_that_python_cannot_read(
+    training: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], value: str, line: str
+) -> None:
+    """In a key that nobody asks for, which pyarrow passes over."""
+    assert convert(training, tmp_path / "one") == 0
+    path = tmp_path / "one" / "images.lst"
+    lines = path.read_text().splitlines()
+    index = 0 if line == "first" else -1
+    if index:
+        lines[index] = lines[index].replace("file_name", "base_file_name", 1)
+        lines[index] = lines[index].replace('"image_info": {', '"image_info": {"file_name": "x", ')
+    lines[index] = lines[index].replace('"id"', f'"x": {value}, "id"')
+    path.write_text("\n".join(lines))
+    assert convert(tmp_path / "one", tmp_path / "two") == 1
+    err = capsys.readouterr().err
+    assert err.startswith("InvalidDatasetError (0018): input_dataset: the line ")
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "two").exists()
+
+
+def test_what_is_converted_from_coco_can_be_scored(
+    run: Run, arguments: Arguments, tmp_path: Path
+) -> None:
+    """An image of several categories, or of none, has no true label."""
+    train(run, {})
+    annotations = [{"id": i, "image_id": 7, "category_id": i, **POLYGON} for i in (2, 5)]
+    annotations.append({"id": 9, "image_id": 3, "category_id": 5, **BOX})
+    document = json.loads(coco(annotations, categories=CATEGORIES)["labels.json"])
+    del document["images"][2]
+    for name in ("x/a.png", "b.PNG"):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        picture(1, 32).save(tmp_path / "in" / name)
+    (tmp_path / "in" / "labels.json").write_text(json.dumps(document))
+    assert convert(tmp_path / "in", tmp_path / "out") == 0
+    table = score(output_of(arguments), tmp_path / "out", tmp_path / "scored")
+    assert table["id"].tolist() == [7, 3]
+    assert len(json.loads(table["object_detection_annotation"][0])) == 2

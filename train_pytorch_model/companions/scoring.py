@@ -58,7 +58,7 @@ def score(trained_model: Path, dataset: Path, target: Path, device: str = "auto"
         )
     labels = model.labels
     net = network(model, labels, seed=0).to(runtime.device).eval()
-    images = read_image_directory(dataset, "dataset")
+    images = read_image_directory(dataset, "dataset", one_category=False)
     others = [name for name in images.schema.non_feature_columns if name in images.columns]
     schema = scored_schema({name: images.columns[name].type for name in others}, labels)
     true_labels, hits = _true_labels(images), 0

@@ -1,7 +1,6 @@
 """ImageDirectory: which of its forms a directory has, and whether two belong together."""
 
 import base64
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +14,7 @@ from train_pytorch_model.errors import InvalidDatasetError, NotLabeledDatasetErr
 from train_pytorch_model.ports.class_folders import EXTENSIONS, read_class_folders, read_flat
 from train_pytorch_model.ports.coco import read_coco
 from train_pytorch_model.ports.image_bytes import image_bytes
-from train_pytorch_model.ports.image_list import LIST, META, SCHEMA, read_with_metadata
+from train_pytorch_model.ports.image_list import LIST, META, SCHEMA, parsed_line, read_with_metadata
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 from train_pytorch_model.ports.paths import reason
 
@@ -183,7 +182,7 @@ def samples(
         if lines is None:
             row = {name: values[index].as_py() for name, values in image_set.columns.items()}
         else:
-            row = json.loads(lines[index].as_py())
+            row = parsed_line(lines[index].as_py(), image_set.port)
         row[image_set.schema.image_column] = base64.b64encode(content).decode("ascii")
         rows.append({column["name"]: row.get(column["name"]) for column in _columns(image_set)})
     return rows

@@ -127,12 +127,28 @@ def read_lines(image_set: ImageSet) -> Iterator[bytes]:
         if b"base_file_name" not in line:
             yield line
             continue
-        row = json.loads(line)
+        row = parsed_line(line, image_set.port)
         reference = row[image_set.schema.image_ref]
         reference.pop("base_file_name", None)
         yield json.dumps(
             row | {image_set.schema.image_ref: reference | {"file_name": image_set.file(index)}}
         ).encode()
+
+
+def parsed_line(line: bytes, port: str) -> dict[str, Any]:
+    """The object of a line of ``images.lst``.
+
+    Raises:
+        InvalidDatasetError: it holds what pyarrow passes over and Python cannot read.
+    """
+    try:
+        row: dict[str, Any] = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InvalidDatasetError(
+            f"{port}: the line {shortened(line.decode(errors='replace'))!r} of its list of images "
+            f"cannot be read ({shortened(str(error))}); correct it."
+        ) from error
+    return row
 
 
 def lines_of(image_set: ImageSet, names: Sequence[str]) -> Iterator[bytes]:

@@ -1,6 +1,8 @@
 """The images of a directory of any form, as a directory with metadata lists them."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -60,7 +62,8 @@ def read_listing(root: Path, port: str) -> Listing:
     image_set = read_image_directory(root, port, one_category=False)
     if os.path.lexists(root / META):
         return Listing(image_set, image_set.files, _lines(read_lines(image_set)))
-    coco = coco_lines(image_set)
+    with _not_too_deep(port):
+        coco = coco_lines(image_set)
     if coco is not None:
         schema, names, lines = coco[0], coco[1], _lines(coco[2])
         image_set = replace(image_set, schema=schema)
@@ -84,4 +87,17 @@ def write_listing(folder: Path, listing: Listing) -> None:
     """Write the metadata of a directory into ``folder``, which holds the images already."""
     image_set, lines = listing.image_set, listing.lines
     rows = (line.as_py() for line in lines)
-    write_metadata(folder, image_set.schema, rows, samples(image_set, lines=lines))
+    with _not_too_deep(image_set.port):
+        write_metadata(folder, image_set.schema, rows, samples(image_set, lines=lines))
+
+
+@contextmanager
+def _not_too_deep(port: str) -> Iterator[None]:
+    """Python writes JSON that is nested a little less deeply than what it reads."""
+    try:
+        yield
+    except RecursionError as error:
+        raise InvalidDatasetError(
+            f"{port}: its annotations or its schema are nested too deeply to be written again, "
+            "expected what COCO has; correct them."
+        ) from error
