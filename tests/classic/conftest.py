@@ -25,7 +25,7 @@ PROBE = Path(__file__).with_name("probe.py")
 
 CV = "azureml.designer.modules.computer_vision"
 PYTORCH = "azureml.designer.modules.dl.pytorch"
-FAMILIES = {"resnet18": "resnet", "densenet121": "densenet"}
+CLASSIFICATION = f"{PYTORCH}.initialize_models.vision.classification"
 
 
 class StepFailedError(Exception):
@@ -73,6 +73,17 @@ class Steps:
         halves = ("--tgt_train_path", first, "--tgt_test_path", second)
         self.run("-m", module, "--src_path", source, *halves, "--fraction", str(fraction))
         return first, second
+
+    def untrained_by(
+        self, package: str, model_name: str, options: dict[str, str], **env: str
+    ) -> Path:
+        """ResNet or DenseNet, with random weights if nothing else is said."""
+        target = self.target(model_name)
+        module = "densenet" if model_name.startswith("densenet") else "resnet"
+        chosen = {"--model_name": model_name, "--pretrained": "False", **options}
+        words = [word for pair in chosen.items() for word in pair]
+        self.run("-m", f"{package}.{module}", "--untrained_model_path", target, *words, **env)
+        return target
 
     def trained_by(
         self, module: str, data: Path, untrained: Path, name: str, *options: str, **env: str
@@ -133,13 +144,9 @@ class Original(Steps):
         """Init Image Transformation and Apply Image Transformation."""
         return self.apply(self.init(resize=True, size=size), source)
 
-    def untrained(self, model_name: str, *, pretrained: bool = False, **env: str) -> Path:
+    def untrained(self, model_name: str, options: dict[str, str] | None = None, **env: str) -> Path:
         """ResNet or DenseNet."""
-        target = self.target(model_name)
-        module = f"{PYTORCH}.initialize_models.vision.classification.{FAMILIES[model_name]}"
-        options = ("--model_name", model_name, "--pretrained", str(pretrained))
-        self.run("-m", module, "--untrained_model_path", target, *options, **env)
-        return target
+        return self.untrained_by(CLASSIFICATION, model_name, options or {}, **env)
 
     def train(self, untrained: Path, data: Path, *options: str, **env: str) -> Path:
         """Train PyTorch Model."""
@@ -182,6 +189,11 @@ class Ours(Steps):
         """Apply Image Transformation."""
         module = "train_pytorch_model.companions.apply_image_transformation"
         return self.apply_by(module, transformation, images, mode)
+
+    def untrained(self, model_name: str, options: dict[str, str] | None = None, **env: str) -> Path:
+        """ResNet or DenseNet."""
+        package = "train_pytorch_model.companions"
+        return self.untrained_by(package, model_name, options or {}, **env)
 
     def train(self, untrained: Path, data: Path, *options: str) -> Path:
         """Train PyTorch Model."""

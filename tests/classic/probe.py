@@ -5,6 +5,8 @@ The form is the first argument::
     probe.py images DIRECTORY…         the files, labels, ids and classes of image directories
     probe.py pixels TARGET FILE…       writes each image's RGB pixels to TARGET/<file name>.npy
     probe.py table DIRECTORY           the columns and the schema of a DataFrameDirectory
+    probe.py networks DIRECTORY…       how many tensors each model directory has, which are those of
+                                       the network that Train PyTorch Model makes of it
 """
 
 import json
@@ -56,12 +58,25 @@ def table(path):
     }
 
 
+def network(path):
+    """One model directory, for as many classes as ImageNet has."""
+    import torch  # and with it what only this form needs
+    from azureml.designer.modules.dl.pytorch.train.train_pytorch_model import init_model
+
+    made, _, _ = init_model(path, 1000)
+    weights = torch.load(Path(path, "model"), weights_only=True)
+    made.load_state_dict(weights, strict=True)
+    return len(weights)
+
+
 if __name__ == "__main__":
     form, *arguments = sys.argv[1:]
     if form == "images":
         answer = [images(path) for path in arguments]
     elif form == "pixels":
         answer = pixels(arguments[0], arguments[1:])
+    elif form == "networks":
+        answer = [network(path) for path in arguments]
     else:
         answer = table(arguments[0])
     print(json.dumps(answer))  # noqa: T201 - the answer is what is printed

@@ -35,7 +35,7 @@ def downloaded(tmp_path_factory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def pretrained(original, downloaded) -> Path:
     """ResNet with ``pretrained: true``: 1000 outputs, which Train puts a second layer behind."""
-    return original.untrained("resnet18", pretrained=True, **downloaded)
+    return original.untrained("resnet18", {"--pretrained": "True"}, **downloaded)
 
 
 def weights_of(model: Path) -> dict[str, torch.Tensor]:
