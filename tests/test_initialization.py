@@ -22,6 +22,7 @@ import torchvision
 import yaml
 from torch import Tensor, nn
 
+from tests import v2
 from tests.conftest import Arguments, Run, create, refused
 from tests.scoring import score
 from tests.test_model_directory import FROZEN, Payload, loaded, trained_on
@@ -34,6 +35,8 @@ from train_pytorch_model.models.pretrained import published
 from train_pytorch_model.ports.download import downloaded
 from train_pytorch_model.ports.model_directory import ModelDirectory, read_model_directory
 from train_pytorch_model.ports.model_spec import ModelSpec
+
+ROOT = Path(__file__).parent.parent
 
 State = dict[str, Tensor]
 
@@ -355,6 +358,20 @@ def test_pretrained_weights_from_a_file(
     assert init_params(output_of(arguments))["pretrained"] is False
 
 
+@pytest.mark.filterwarnings("ignore")  # azure-ai-ml warns of its own dependencies on import
+def test_the_v2_component_takes_the_file(resnet18_file: Path, tmp_path: Path) -> None:
+    """Which is an optional input."""
+    from azure.ai.ml import load_component
+
+    component = load_component(ROOT / "components" / "resnet" / "module_spec.yaml")
+    values = {"untrained_model": tmp_path / "out", "model_name": "resnet18"}
+    assert "--weights" not in v2.rendered(component, values)
+    command = v2.rendered(component, {**values, "weights": resnet18_file})
+    done = v2.run_command(command, v2.snapshot(component, tmp_path / "code"))
+    assert done.returncode == 0, done.stderr
+    assert init_params(tmp_path / "out")["pretrained"] is True
+
+
 def without_counters(state: State) -> State:
     """As PyTorch before 0.4.1 saved it: parameters, and no counters of batch normalisation."""
     return {
@@ -554,6 +571,10 @@ WEIGHTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "of another shape": (
         saved(lambda s: s.update({"conv1.weight": torch.zeros(64, 3, 3, 3)})),
         "1 problem: conv1.weight is of shape [64, 3, 3, 3], expected [64, 3, 7, 7]",
+    ),
+    "without values": (
+        saved(lambda s: s.update({"conv1.weight": s["conv1.weight"].to("meta")})),
+        "1 problem: conv1.weight is not a plain tensor",
     ),
     "not a number": (
         saved(lambda s: s["bn1.bias"].fill_(float("nan"))),

@@ -26,14 +26,13 @@ from train_pytorch_model.models.architectures import (
 )
 from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
 from train_pytorch_model.params import seed_of_64_bits
-from train_pytorch_model.ports.model_directory import ModelDirectory
+from train_pytorch_model.ports.model_directory import CONNECT, ModelDirectory
 from train_pytorch_model.ports.model_spec import LABELS, ModelSpec
 
 PREFIX = "model."
 """The original keeps the torchvision network in an attribute of this name."""
 
 _RESIZE = "resize them with Init Image Transformation and Apply Image Transformation"
-_CONNECT = "onnect the output of ResNet, DenseNet, Image Model or Train PyTorch Model."
 
 
 def trained_spec(directory: ModelDirectory, classes: int, image_column: str) -> ModelSpec:
@@ -83,7 +82,7 @@ def network(directory: ModelDirectory, labels: Sequence[str], seed: int) -> nn.M
     if problems:
         raise InvalidModelDirectoryError(
             f"{directory.port}: the weights are not those of {directory.spec.model_name}, "
-            f"{problems}. C{_CONNECT}"
+            f"{problems}; {CONNECT}."
         )
     last = _last_layer(weights, architecture.head)
     outputs, *inputs = last["weight"].shape
@@ -199,13 +198,13 @@ def _looked_up(directory: ModelDirectory) -> tuple[Family, Architecture]:
         known = " or ".join(f"{f.class_name!r} in {f.module!r}" for f in FAMILIES)
         raise InvalidModelDirectoryError(
             f"{directory.port}: found the class {scalar(spec.class_name)} in "
-            f"{scalar(spec.module)}, expected {known}; c{_CONNECT}"
+            f"{scalar(spec.module)}, expected {known}; {CONNECT}."
         )
     architecture = architecture_in(family, spec.model_name)
     if architecture is None:
         raise InvalidModelDirectoryError(
             f"{directory.port}: found {scalar(spec.model_name)} for {family.class_name}, expected "
-            f"one of {', '.join(family.model_names)}; c{_CONNECT}"
+            f"one of {', '.join(family.model_names)}; {CONNECT}."
         )
     options = architecture.options
     wrong = [name for name, value in spec.options.items() if value not in options.get(name, ())]
@@ -213,7 +212,7 @@ def _looked_up(directory: ModelDirectory) -> tuple[Family, Architecture]:
         known = ", ".join(f"{n}: {' or '.join(map(str, values))}" for n, values in options.items())
         raise InvalidModelDirectoryError(
             f"{directory.port}: found parameters [{quoted(sorted(wrong))}] for {spec.model_name}, "
-            f"expected {known or 'none'}; c{_CONNECT}"
+            f"expected {known or 'none'}; {CONNECT}."
         )
     return family, architecture
 

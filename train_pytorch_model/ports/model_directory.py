@@ -35,7 +35,7 @@ SAMPLES = "_samples.json"
 MAX_YAML_BYTES = 1 << 20
 MAX_LABELS_BYTES = 64 << 20
 
-_WRITE_AGAIN = "connect the output of ResNet, DenseNet, Image Model or Train PyTorch Model"
+CONNECT = "connect the output of ResNet, DenseNet, Image Model or Train PyTorch Model"
 
 
 @dataclass(frozen=True)
@@ -69,24 +69,24 @@ def read_model_directory(root: Path, port: str) -> ModelDirectory:
     if not os.path.isdir(root):
         found = "a file" if os.path.exists(root) else "nothing"
         raise InvalidModelDirectoryError(
-            f"{port}: found {found} at {str(root)!r}, expected a model directory; {_WRITE_AGAIN}."
+            f"{port}: found {found} at {str(root)!r}, expected a model directory; {CONNECT}."
         )
     meta = _read_yaml(root, META, port)
     kind = meta.get("type")
     if kind not in ("ModelDirectory", "UntrainedModelDirectory"):
         raise InvalidModelDirectoryError(
-            f"{port}: {META} has type {scalar(kind)}, expected 'ModelDirectory'; {_WRITE_AGAIN}."
+            f"{port}: {META} has type {scalar(kind)}, expected 'ModelDirectory'; {CONNECT}."
         )
     spec_name = meta.get("model", SPEC)
     if not isinstance(spec_name, str):
         raise InvalidModelDirectoryError(
-            f"{port}: {META} has model {scalar(spec_name)}, expected {SPEC!r}; {_WRITE_AGAIN}."
+            f"{port}: {META} has model {scalar(spec_name)}, expected {SPEC!r}; {CONNECT}."
         )
     problems = Problems()
     spec = parse_model_spec(_read_yaml(root, spec_name, port), problems)
     if problems:
         raise InvalidModelDirectoryError(
-            f"{port}: {spec_name} has {problems}. Expected a PyTorch model; {_WRITE_AGAIN}."
+            f"{port}: {spec_name} has {problems}. Expected a PyTorch model; {CONNECT}."
         )
     return ModelDirectory(
         port=port,
@@ -99,7 +99,7 @@ def read_model_directory(root: Path, port: str) -> ModelDirectory:
 def _unreadable(port: str, name: str, error: OSError) -> InvalidModelDirectoryError:
     return InvalidModelDirectoryError(
         f"{port}: {shortened(name)!r} cannot be read ({reason(error)}), expected it in a model "
-        f"directory; {_WRITE_AGAIN}."
+        f"directory; {CONNECT}."
     )
 
 
@@ -110,8 +110,7 @@ def _read_yaml(root: Path, name: str, port: str) -> dict[Any, Any]:
         raise _unreadable(port, name, error) from error
     except ValueError as error:
         raise InvalidModelDirectoryError(
-            f"{port}: {name} is not YAML ({error}), expected a mapping of plain "
-            f"values; {_WRITE_AGAIN}."
+            f"{port}: {name} is not YAML ({error}), expected a mapping of plain values; {CONNECT}."
         ) from error
     return document if isinstance(document, dict) else {}
 
@@ -124,8 +123,7 @@ def _read_weights(root: Path, name: str, port: str) -> dict[str, Tensor]:
         raise _unreadable(port, name, error) from error
     except ValueError as error:
         raise InvalidModelDirectoryError(
-            f"{port}: {name!r} {error}, expected a tensor per name, saved by PyTorch; "
-            f"{_WRITE_AGAIN}."
+            f"{port}: {name!r} {error}, expected a tensor per name, saved by PyTorch; {CONNECT}."
         ) from error
 
 
@@ -146,7 +144,7 @@ def _read_labels(root: Path, name: str, port: str) -> tuple[str, ...]:
     except (ValueError, IndexError, csv.Error) as error:
         raise InvalidModelDirectoryError(
             f"{port}: {name!r} is not a table of an index and a label ({shortened(str(error))}); "
-            f"{_WRITE_AGAIN}."
+            f"{CONNECT}."
         ) from error
     return tuple(labels.get(index, str(index)) for index in range(max(labels, default=-1) + 1))
 

@@ -23,7 +23,7 @@ class ModelSpec:
     """What a model directory says of its network.
 
     Attributes:
-        module, class_name: the original's names of the family (data; nothing is imported).
+        module, class_name: the names of the family (data; nothing is imported).
         model_name: torchvision's name of the architecture, such as ``resnet18``.
         options: the other initialisation parameters, such as ``zero_init_residual``.
         pretrained: whether the network keeps ImageNet's 1000 outputs, followed by a linear layer
