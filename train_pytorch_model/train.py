@@ -59,7 +59,8 @@ def train(job: Job) -> Fit:
     first_samples = samples(training.image_set)
     table = EpochTable(job.params.epochs, len(batches) * batches.batch_size, job.print_frequency)
     parameters = asdict(job.params)
-    with memory_for(batches.batch_size), open_sinks(table, parameters, runtime.tracked) as sink:
+    too_large = _too_large(batches.batch_size)
+    with memory_for(too_large), open_sinks(table, parameters, runtime.tracked) as sink:
         result = fit(
             net.to(runtime.device),
             batches,
@@ -81,6 +82,13 @@ def train(job: Job) -> Fit:
         f"{result.best.validation_top1:.1%}) is in {job.trained_model}"
     )
     return result
+
+
+def _too_large(batch_size: int) -> str:
+    return (
+        f"batch_size: training on {batch_size} images at once does not fit in memory; choose a "
+        "smaller batch size, smaller images, or a larger compute."
+    )
 
 
 def _read_labelled(path: Path, port: str) -> ImageSet:

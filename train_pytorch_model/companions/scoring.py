@@ -1,40 +1,38 @@
 """Scoring: a trained model and images → probabilities, piece by piece."""
 
-import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import groupby
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from train_pytorch_model.data.batches import normalise
-from train_pytorch_model.data.decode import UnreadableImageError, read_pixels
-from train_pytorch_model.data.threads import decoding_threads
+from train_pytorch_model.companions.probabilities import probabilities
 from train_pytorch_model.engine.runtime import memory_for, start
 from train_pytorch_model.errors import (
     InvalidDatasetError,
     InvalidModelDirectoryError,
-    Problems,
-    shortened,
+    quoted,
 )
+from train_pytorch_model.models.inference import for_inference
 from train_pytorch_model.models.network import network
-from train_pytorch_model.ports.data_frame_directory import scored_schema, write_scored
+from train_pytorch_model.ports.data_frame_directory import (
+    PROBABILITY,
+    SCORED_LABELS,
+    ScoreColumns,
+    table_schema,
+    write_data_frame,
+)
 from train_pytorch_model.ports.image_directory import read_image_directory
-from train_pytorch_model.ports.image_set import ImageSet
-from train_pytorch_model.ports.model_directory import read_model_directory
+from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
+from train_pytorch_model.ports.model_directory import ModelDirectory, read_model_directory
 from train_pytorch_model.ports.output import check_output, whole_directory
-from train_pytorch_model.report.console import progress_bar
 
-CHUNK = 256
-"""Images whose pixels are in memory at a time."""
-
-BATCH = 32
-"""Images that go through the network at once."""
+GROUP_ROWS = 1 << 16
+GROUP_BYTES = 128 << 20
+"""A row group of the Parquet file, which is in memory as a whole: its rows, or the bytes of its
+probabilities where the categories are many."""
 
 
 def score(trained_model: Path, dataset: Path, target: Path, device: str = "auto") -> str:
@@ -46,88 +44,120 @@ def score(trained_model: Path, dataset: Path, target: Path, device: str = "auto"
     Raises:
         InvalidModelDirectoryError: ``trained_model`` is not a trained model.
         InvalidDatasetError: ``dataset`` is not an image directory, or images cannot be read.
+        OutOfMemoryError: a batch of images does not fit in memory.
         FailedToWriteOutputsError: ``target`` cannot be written.
     """
     check_output(target, "scored_dataset")
     runtime = start(device)
     model = read_model_directory(trained_model, "trained_model")
+    images = read_image_directory(dataset, "dataset", one_category=False)
+    labels = _labels(model)
+    known = _known_columns(images)
+    scored = [*(PROBABILITY + label for label in labels), SCORED_LABELS]
+    _check_names(images, known, scored)
+    net = for_inference(network(model, labels, seed=0), runtime.device)
+
+    types = {name: values.type for name, values in known.items()}
+    types |= {**dict.fromkeys(scored, pa.float64()), SCORED_LABELS: pa.string()}
+    schema = table_schema(types)
+    names = pa.array(labels, pa.string())
+    true_labels = _indices(images, labels)
+    hits = 0
+
+    def tables() -> Iterator[pa.RecordBatch]:
+        nonlocal hits
+        first = 0
+        for group in _row_groups(probabilities(model, net, images), len(images), len(labels)):
+            best = group.argmax(axis=0)
+            rows = slice(first, first + len(best))
+            first = rows.stop
+            hits += int((best == true_labels[rows]).sum())
+            others = [values[rows] for values in known.values()]
+            assigned = names.take(pa.array(best))
+            yield pa.record_batch([*others, *map(pa.array, group), assigned], schema)
+
+    columns = ScoreColumns(
+        true=images.schema.label_column if images.schema.label_column in known else None,
+        assigned=SCORED_LABELS,
+        probabilities=tuple(name for name in schema.names if name.startswith(PROBABILITY)),
+    )
+    with whole_directory(target, "scored_dataset") as folder, memory_for(_TOO_LARGE):
+        count = write_data_frame(folder, schema, tables(), columns)
+    labelled = int((images.labels != UNLABELLED).sum())
+    accuracy = f"; top-1 accuracy {hits / labelled:.1%}" if labelled else ""
+    return f"{count:,} images scored{accuracy}."
+
+
+_TOO_LARGE = (
+    "dataset: its images do not fit in memory, even a few at a time; choose a larger compute, or "
+    "smaller images (Apply Image Transformation)."
+)
+
+
+def _labels(model: ModelDirectory) -> tuple[str, ...]:
     if model.labels is None:
         raise InvalidModelDirectoryError(
             "trained_model: found an untrained model (it names no label_map_file), expected a "
             "trained one; connect the output of Train PyTorch Model."
         )
-    labels = model.labels
-    net = network(model, labels, seed=0).to(runtime.device).eval()
-    images = read_image_directory(dataset, "dataset", one_category=False)
-    others = [name for name in images.schema.non_feature_columns if name in images.columns]
-    schema = scored_schema({name: images.columns[name].type for name in others}, labels)
-    true_labels, hits = _true_labels(images), 0
-
-    def tables() -> Iterator[pa.RecordBatch]:
-        nonlocal hits
-        problems = Problems()
-        with progress_bar(len(images), "scoring") as bar:
-            for start_index, probabilities in _probabilities(net, runtime.device, images, problems):
-                rows = slice(start_index, start_index + len(probabilities))
-                scored = [labels[i] for i in probabilities.argmax(axis=1)]
-                hits += sum(a == b for a, b in zip(true_labels[rows], scored, strict=True))
-                known = [images.columns[name][rows] for name in others]
-                columns = [pa.array(column) for column in probabilities.T.astype(np.float64)]
-                yield pa.record_batch([*known, *columns, pa.array(scored, pa.string())], schema)
-                bar.update(len(probabilities))
-        if problems:
-            raise InvalidDatasetError(
-                f"dataset: images that cannot be read, {problems}. Replace or remove these files."
-            )
-
-    with whole_directory(target, "scored_dataset") as folder, memory_for(BATCH):
-        count = write_scored(folder, schema, tables(), images.schema.label_column)
-    labelled = sum(label is not None for label in true_labels)
-    accuracy = f"; top-1 accuracy {hits / labelled:.1%}" if labelled else ""
-    return f"{count:,} images scored{accuracy}."
+    twice = [label for label, count in Counter(model.labels).items() if count > 1]
+    if twice:
+        raise InvalidModelDirectoryError(
+            f"trained_model: {len(twice):,} labels belong to more than one class: {quoted(twice)}; "
+            "connect the output of Train PyTorch Model."
+        )
+    return model.labels
 
 
-def _true_labels(images: ImageSet) -> list[str | None]:
-    classes = images.schema.classes
-    return [classes[index] if index >= 0 else None for index in images.labels.tolist()]
+def _known_columns(images: ImageSet) -> dict[str, pa.Array]:
+    """What is written of each image beside its scores, by name, in the original's order.
 
-
-def _probabilities(
-    net: nn.Module, device: torch.device, images: ImageSet, problems: Problems
-) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """For each chunk of images, the index of its first and (chunk, classes) probabilities.
-
-    Once an image could not be read, the others are only read, so that all are known.
+    Integers of which some are missing become floats, as in the original. Labels of another form
+    (the annotations of a converted COCO data set) become their categories.
     """
-
-    def read(index: int) -> NDArray[np.uint8] | str:
-        try:
-            return read_pixels(images, index)
-        except UnreadableImageError as error:
-            return f"{shortened(images.file(index))!r} ({shortened(str(error))})"
-
-    with ThreadPoolExecutor(decoding_threads(), "decode") as pool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of odd metadata; the pixels are what counts
-        for first in range(0, len(images), CHUNK):
-            results = list(pool.map(read, range(first, min(first + CHUNK, len(images)))))
-            pixels = [result for result in results if not isinstance(result, str)]
-            for result in results:
-                if isinstance(result, str):
-                    problems.add(result)
-            if not problems:
-                yield first, _softmax(net, device, pixels)
+    label = images.schema.label_column or ""
+    names = {*images.schema.non_feature_columns, label} & images.columns.keys()
+    known = {name: images.columns[name] for name in sorted(names)}
+    for name, values in known.items():
+        if values.null_count and pa.types.is_integer(values.type):
+            known[name] = values.cast(pa.float64(), safe=False)
+    if label in known and pa.types.is_nested(known[label].type):
+        missing = images.labels == UNLABELLED
+        known[label] = pa.array(images.schema.classes).take(pa.array(images.labels, mask=missing))
+    return known
 
 
-def _softmax(
-    net: nn.Module, device: torch.device, images: Sequence[NDArray[np.uint8]]
-) -> NDArray[np.float32]:
-    """(n, classes) float32: the probabilities of images (height, width, 3), of any sizes."""
-    results = []
-    with torch.inference_mode():
-        for _, same_size in groupby(images, key=np.shape):
-            group = list(same_size)
-            for first in range(0, len(group), BATCH):
-                batch = torch.from_numpy(np.stack(group[first : first + BATCH]))
-                logits = net(normalise(batch.to(device)))
-                results.append(logits.softmax(dim=1).cpu().numpy())
-    return np.concatenate(results)
+def _check_names(images: ImageSet, known: Iterable[str], scored: Sequence[str]) -> None:
+    taken = sorted(set(known) & set(scored))
+    if taken:
+        raise InvalidDatasetError(
+            f"{images.port}: its columns {quoted(taken)} have names of columns that scoring adds, "
+            "expected other names; rename them, or score images that are not scored yet."
+        )
+
+
+def _indices(images: ImageSet, labels: Sequence[str]) -> NDArray[np.int64]:
+    """(n,): each image's true label as an index into ``labels``, UNLABELLED where it is none."""
+    index_of = {label: index for index, label in enumerate(labels)}
+    indices = [index_of.get(name, UNLABELLED) for name in (*images.schema.classes, "")]
+    return np.array(indices)[images.labels]  # the last is that of images without a label
+
+
+def _row_groups(
+    batches: Iterator[NDArray[np.float32]], count: int, classes: int
+) -> Iterator[NDArray[np.float64]]:
+    """(b, classes) of each batch → (classes, rows) of each row group; one array, filled anew."""
+    rows = min(count, GROUP_ROWS, max(1, GROUP_BYTES // (8 * classes)))
+    group = np.empty((classes, rows))
+    filled = 0
+    for batch in batches:
+        rest = batch
+        while len(rest):
+            part, rest = np.split(rest, [rows - filled])
+            group[:, filled : filled + len(part)] = part.T
+            filled += len(part)
+            if filled == rows:
+                yield group
+                filled = 0
+    if filled:
+        yield group[:, :filled]

@@ -18,9 +18,11 @@ Batch = tuple[Tensor, Tensor]
 """Images (b, 3, height, width) float32, about -1…1, and labels (b,) int64; on the device."""
 
 
-def normalise(pixels: Tensor) -> Tensor:
+def normalise(
+    pixels: Tensor, memory_format: torch.memory_format = torch.contiguous_format
+) -> Tensor:
     """``(x / 255 - 0.5) / 0.5``: (b, height, width, 3) uint8 → (b, 3, height, width) float32."""
-    images = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=torch.contiguous_format)
+    images = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=memory_format)
     return images.div_(255).sub_(MEAN).div_(STD)
 
 

@@ -1,22 +1,34 @@
 """The images of a set, several at a time."""
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 Result = TypeVar("Result")
 
-CHUNK = 4096
-"""Images that wait for a thread at a time: a million of them would fill the memory."""
+AHEAD = 1024
+"""How many are begun before they are taken: a million that wait would fill the memory."""
 
 
-def in_threads(work: Callable[[int], Result], count: int) -> Iterator[Result]:
-    """``work(0)``, ``work(1)``, …, ``work(count - 1)``, in that order, each called in a thread."""
+def in_threads(work: Callable[[int], Result], count: int, ahead: int = AHEAD) -> Iterator[Result]:
+    """``work(0)``, ``work(1)``, …, ``work(count - 1)``, in that order, each called in a thread.
+
+    Args:
+        work: what to do for an index.
+        count: how many there are.
+        ahead: how many are begun, or done, before the first of them is taken.
+    """
+    begun: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(decoding_threads(), "decode") as pool:
         try:
-            for start in range(0, count, CHUNK):
-                yield from pool.map(work, range(start, min(start + CHUNK, count)))
+            for index in range(count):
+                if len(begun) == ahead:
+                    yield begun.popleft().result()
+                begun.append(pool.submit(work, index))
+            while begun:
+                yield begun.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
 

@@ -70,8 +70,11 @@ def _world_size() -> int:
 
 
 @contextmanager
-def memory_for(batch_size: int) -> Iterator[None]:
+def memory_for(message: str) -> Iterator[None]:
     """Within the block, a device or machine that is out of memory is the user's error.
+
+    Args:
+        message: what does not fit then, and what to do about it.
 
     Raises:
         OutOfMemoryError: an allocation failed.
@@ -79,15 +82,8 @@ def memory_for(batch_size: int) -> Iterator[None]:
     try:
         yield
     except (torch.OutOfMemoryError, MemoryError) as error:
-        raise _too_large(batch_size) from error
+        raise OutOfMemoryError(message) from error
     except RuntimeError as error:
         if "can't allocate memory" not in str(error):  # what the CPU's allocator says
             raise
-        raise _too_large(batch_size) from error
-
-
-def _too_large(batch_size: int) -> OutOfMemoryError:
-    return OutOfMemoryError(
-        f"batch_size: training on {batch_size} images at once does not fit in memory; choose a "
-        "smaller batch size, smaller images, or a larger compute."
-    )
+        raise OutOfMemoryError(message) from error

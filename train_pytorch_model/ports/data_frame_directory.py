@@ -1,7 +1,10 @@
-"""DataFrameDirectory: the table that Score Image Model writes."""
+"""DataFrameDirectory: a table as Parquet, and what its columns are for."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +12,34 @@ import pyarrow as pa
 import pyarrow.parquet
 import yaml
 
+from train_pytorch_model.errors import InvalidDatasetError, quoted, scalar, shortened
+from train_pytorch_model.ports.data_frame_preview import (
+    FIRST_COLUMNS,
+    FIRST_ROWS,
+    encoded_rows,
+    preview,
+)
+from train_pytorch_model.ports.paths import open_inside, read_inside, reason
+from train_pytorch_model.ports.plain_yaml import load_plain
+
 DATA = "_data.parquet"
 SCHEMA = "schema/_schema.json"
 SAMPLES = "_samples.json"
+PREVIEW = "_data.visualization"
 META = "_meta.yaml"
 
 SCORED_LABELS = "Scored Labels"
-_PROBABILITY = "Scored Probabilities_"
+PROBABILITY = "Scored Probabilities_"
+"""What the name of a category's column of probabilities begins with."""
+
+TRUE_LABELS = "True Labels"
+ASSIGNED_LABELS = "Multi Class Assigned Labels"
+"""The schema's names of the roles of two columns."""
+
+MAX_META_BYTES = 1 << 20
+MAX_SCHEMA_BYTES = 64 << 20
+MAX_BATCH_BYTES = 64 << 20
+MAX_BATCH_ROWS = 1 << 16
 
 _COLUMN_TYPES = {
     pa.int64(): ("Numeric", "int64", "int64", "int64"),
@@ -25,58 +49,109 @@ _COLUMN_TYPES = {
 """Arrow type → column type and element type of the port, pandas's type and NumPy's."""
 
 _TEXT = ("String", "str", "unicode", "object")
+_NESTED = ("Object", "object", "object", "object")
 
 
-def scored_schema(others: Mapping[str, pa.DataType], labels: Sequence[str]) -> pa.Schema:
-    """The columns of scored images, in the original's order.
+@dataclass(frozen=True)
+class ScoreColumns:
+    """Which columns of a table tell how images were scored; none of them has to be there.
 
-    First ``others`` (name → type) as they come, then a probability per label, then the scored
-    label. The metadata is what pandas writes, so that it reads the table as its own.
+    Attributes:
+        true: the column of the labels that the images have.
+        assigned: the column of the labels that a model has given them.
+        probabilities: the columns of probabilities; PROBABILITY and a category's name.
     """
-    fields = [
-        *others.items(),
-        *((_PROBABILITY + label, pa.float64()) for label in labels),
-        (SCORED_LABELS, pa.string()),
-    ]
+
+    true: str | None = None
+    assigned: str | None = None
+    probabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DataFrame:
+    """A table that is read piece by piece.
+
+    Attributes:
+        port: the name of the input, for messages.
+        columns: what its columns are for.
+        file: its Parquet file.
+    """
+
+    port: str
+    columns: ScoreColumns
+    file: pyarrow.parquet.ParquetFile
+
+    def batches(self, names: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """The columns ``names``, so many rows at a time that they take MAX_BATCH_BYTES or so.
+
+        Raises:
+            InvalidDatasetError: the file is damaged.
+        """
+        rows = max(1, min(MAX_BATCH_ROWS, MAX_BATCH_BYTES // (8 * len(names))))
+        try:
+            for batch in self.file.iter_batches(batch_size=rows, columns=list(names)):
+                yield batch.select(names)
+        except (pa.ArrowException, OSError) as error:
+            raise _not_parquet(self.port, error) from error
+
+
+def table_schema(fields: Mapping[str, pa.DataType]) -> pa.Schema:
+    """The columns of a table (name → type), with the metadata that pandas writes.
+
+    pandas reads the table as its own then.
+    """
     described = [
         {
             "name": name,
             "field_name": name,
-            "pandas_type": _COLUMN_TYPES.get(kind, _TEXT)[2],
-            "numpy_type": _COLUMN_TYPES.get(kind, _TEXT)[3],
+            "pandas_type": _types(kind)[2],
+            "numpy_type": _types(kind)[3],
             "metadata": None,
         }
-        for name, kind in fields
+        for name, kind in fields.items()
     ]
     pandas = {"index_columns": [], "column_indexes": [], "columns": described}
     metadata = {"pandas": json.dumps({**pandas, "pandas_version": "1.1.5"})}
-    return pa.schema(fields, metadata=metadata)
+    return pa.schema(list(fields.items()), metadata=metadata)
 
 
-def write_scored(
-    folder: Path, schema: pa.Schema, tables: Iterable[pa.RecordBatch], label_column: str | None
+def _types(kind: pa.DataType) -> tuple[str, str, str, str]:
+    return _COLUMN_TYPES.get(kind, _NESTED if pa.types.is_nested(kind) else _TEXT)
+
+
+def write_data_frame(
+    folder: Path,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    columns: ScoreColumns | None = None,
 ) -> int:
-    """Fill an empty folder with the scored images; returns how many there are.
+    """Fill an empty folder with a table; returns how many rows it has.
 
     Args:
         folder: the folder, which exists.
-        schema: from ``scored_schema``.
-        tables: the rows, piece by piece; no more than one piece is kept in memory.
-        label_column: the column of true labels, if there is one.
+        schema: from ``table_schema``.
+        batches: the rows, piece by piece; no more than one piece is kept in memory. Each becomes
+            a row group of the Parquet file.
+        columns: what the columns are for; None where they are features, all of them.
     """
     rows = 0
     samples: list[dict[str, Any]] = []
+    first: list[dict[str, Any]] = []
     with pyarrow.parquet.ParquetWriter(folder / DATA, schema, compression="snappy") as writer:
-        for table in tables:
-            writer.write_batch(table)
-            rows += table.num_rows
-            samples += table.slice(0, max(0, 3 - len(samples))).to_pylist()
+        for batch in batches:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+            samples += encoded_rows(batch.slice(0, max(0, 3 - len(samples))))
+            shown = batch.select(schema.names[:FIRST_COLUMNS])
+            first += encoded_rows(shown.slice(0, max(0, FIRST_ROWS - len(first))))
+    document = _document(schema, columns or ScoreColumns())
     (folder / SCHEMA).parent.mkdir()
-    (folder / SCHEMA).write_text(json.dumps(_document(schema, label_column), indent=2), "ascii")
+    (folder / SCHEMA).write_text(json.dumps(document, indent=2), "ascii")
     (folder / SAMPLES).write_text(json.dumps(samples, indent=2), "ascii")
+    (folder / PREVIEW).write_text(json.dumps(preview(document, first, rows), indent=2), "ascii")
     meta = {
         "type": "DataFrameDirectory",
-        "visualization": [],
+        "visualization": [{"type": "Visualization", "path": PREVIEW}],
         "extension": {},
         "format": "Parquet",
         "data": DATA,
@@ -87,14 +162,13 @@ def write_scored(
     return rows
 
 
-def _document(schema: pa.Schema, label_column: str | None) -> dict[str, Any]:
+def _document(schema: pa.Schema, columns: ScoreColumns) -> dict[str, Any]:
     """The content of ``schema/_schema.json``."""
-    probabilities = [name for name in schema.names if name.startswith(_PROBABILITY)]
-    not_features = {*probabilities, SCORED_LABELS, label_column}
-    columns = []
+    not_features = {*columns.probabilities, columns.assigned, columns.true}
+    attributes = []
     for field in schema:
-        column_type, element_type, *_ = _COLUMN_TYPES.get(field.type, _TEXT)
-        columns.append(
+        column_type, element_type, *_ = _types(field.type)
+        attributes.append(
             {
                 "name": field.name,
                 "type": column_type,
@@ -102,10 +176,113 @@ def _document(schema: pa.Schema, label_column: str | None) -> dict[str, Any]:
                 "elementType": {"typeName": element_type, "isNullable": False},
             }
         )
-    assigned = {"Multi Class Assigned Labels": SCORED_LABELS}
+    assigned = {} if columns.assigned is None else {ASSIGNED_LABELS: columns.assigned}
     return {
-        "columnAttributes": columns,
+        "columnAttributes": attributes,
         "featureChannels": [],
-        "labelColumns": {} if label_column is None else {"True Labels": label_column},
-        "scoreColumns": {**{name: name for name in probabilities}, **assigned},
+        "labelColumns": {} if columns.true is None else {TRUE_LABELS: columns.true},
+        "scoreColumns": {**{name: name for name in columns.probabilities}, **assigned},
     }
+
+
+@contextmanager
+def open_data_frame(root: Path, port: str) -> Iterator[DataFrame]:
+    """A DataFrameDirectory, of ours or of the original's; nothing in it is executed.
+
+    Args:
+        root: the directory.
+        port: the name of the input, for messages.
+
+    Raises:
+        InvalidDatasetError: there is no such directory, it is damaged, or not Parquet.
+    """
+    meta = _mapping(_read(root, META, MAX_META_BYTES, port, "YAML"), META, port)
+    if meta.get("type") != "DataFrameDirectory":
+        raise InvalidDatasetError(
+            f"{port}: {META} has type {scalar(meta.get('type'))}, expected 'DataFrameDirectory'; "
+            f"{_CONNECT}."
+        )
+    if meta.get("format") != "Parquet":
+        raise InvalidDatasetError(
+            f"{port}: {META} has format {scalar(meta.get('format'))}, expected 'Parquet'; "
+            f"{_CONNECT}."
+        )
+    names = [meta.get("data"), meta.get("schema")]
+    for key, name in zip(("data", "schema"), names, strict=True):
+        if not isinstance(name, str):
+            raise InvalidDatasetError(
+                f"{port}: the {key} of {META} is {scalar(name)}, expected a file name; {_CONNECT}."
+            )
+    data, schema = map(str, names)
+    document = _mapping(_read(root, schema, MAX_SCHEMA_BYTES, port, "JSON"), schema, port)
+    try:
+        content = open_inside(root, data)
+    except OSError as error:
+        raise _unreadable(port, data, error) from error
+    with content:
+        try:
+            file = pyarrow.parquet.ParquetFile(content)
+            counts = Counter(file.schema_arrow.names)
+        except (pa.ArrowException, OSError) as error:
+            raise _not_parquet(port, error) from error
+        columns = _columns(document)
+        wanted = [columns.true, columns.assigned, *columns.probabilities]
+        missing = [name for name in wanted if name is not None and counts[name] != 1]
+        if missing:
+            raise InvalidDatasetError(
+                f"{port}: {shortened(schema)!r} names columns that {shortened(data)!r} has not, "
+                f"or more than once: {quoted(missing)}; {_CONNECT}."
+            )
+        yield DataFrame(port=port, columns=columns, file=file)
+
+
+_CONNECT = "connect the output of Score Image Model"
+
+
+def _columns(document: Mapping[str, Any]) -> ScoreColumns:
+    """What a ``_schema.json`` says of its columns; of several labels the first counts."""
+    labels, scores = (
+        {role: name for role, name in found.items() if isinstance(name, str)}
+        if isinstance(found := document.get(key), dict)
+        else {}
+        for key in ("labelColumns", "scoreColumns")
+    )
+    return ScoreColumns(
+        true=next(iter(labels.values()), None),
+        assigned=scores.get(ASSIGNED_LABELS),
+        probabilities=tuple(n for role, n in scores.items() if n.startswith(PROBABILITY)),
+    )
+
+
+def _read(root: Path, name: str, max_bytes: int, port: str, language: str) -> Any:
+    """The content of a YAML or JSON file."""
+    try:
+        content = read_inside(root, name, max_bytes)
+        return load_plain(content) if language == "YAML" else json.loads(content)
+    except OSError as error:
+        raise _unreadable(port, name, error) from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidDatasetError(
+            f"{port}: {shortened(name)!r} is not {language} ({shortened(str(error))}); {_CONNECT}."
+        ) from error
+
+
+def _mapping(document: object, name: str, port: str) -> dict[Any, Any]:
+    if not isinstance(document, dict):
+        raise InvalidDatasetError(
+            f"{port}: {shortened(name)!r} holds {scalar(document)}, expected a mapping; {_CONNECT}."
+        )
+    return document
+
+
+def _unreadable(port: str, name: str, error: OSError) -> InvalidDatasetError:
+    return InvalidDatasetError(
+        f"{port}: {shortened(name)!r} cannot be read ({reason(error)}), expected it in a "
+        f"DataFrameDirectory; {_CONNECT}."
+    )
+
+
+def _not_parquet(port: str, error: Exception) -> InvalidDatasetError:
+    return InvalidDatasetError(
+        f"{port}: its data is not a whole Parquet file ({shortened(str(error))}); {_CONNECT}."
+    )
