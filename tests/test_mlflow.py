@@ -4,11 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.conftest import Arguments
+from tests.test_evaluate import metrics, scored
 from tests.test_training import history, output_of
 
 READ = """
@@ -21,12 +24,27 @@ json.dump({"params": run.data.params, "metrics": metrics}, sys.stdout)
 """
 
 
-def run(arguments: Arguments, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Train in a process of its own."""
+def run(
+    arguments: Arguments, module: str = "train_pytorch_model", **environment: str
+) -> subprocess.CompletedProcess[str]:
+    """Train, or run another step, in a process of its own."""
     words = [str(w) for pair in arguments.items() for w in pair]
-    command = [sys.executable, "-m", "train_pytorch_model", *words]
+    command = [sys.executable, "-m", module, *words]
     env = {**os.environ, **environment}
     return subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+
+
+def read(environment: Mapping[str, str]) -> dict[str, Any]:
+    """The parameters and metrics of the one run that was logged."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", READ],
+        env={**os.environ, **environment},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    logged: dict[str, Any] = json.loads(done.stdout)
+    return logged
 
 
 def test_every_epoch_is_logged(arguments: Arguments, tmp_path: Path) -> None:
@@ -37,14 +55,7 @@ def test_every_epoch_is_logged(arguments: Arguments, tmp_path: Path) -> None:
     done = run({**arguments, "--epochs": 2}, **environment)
     assert done.returncode == 0, done.stderr
     assert "warning" not in done.stderr
-    read = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", READ],
-        env={**os.environ, **environment},
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    logged = json.loads(read.stdout)
+    logged = read(environment)
     assert logged["params"]["batch_size"] == "4"
     rows = history(output_of(arguments))
     for name in ("learning_rate", "training_loss", "validation_loss", "validation_top1"):
@@ -59,3 +70,35 @@ def test_a_service_that_is_down_costs_a_warning(arguments: Arguments) -> None:
     assert len(warnings) == 1
     assert "metrics are not logged to MLflow" in warnings[0]
     assert (output_of(arguments) / "_meta.yaml").exists()
+
+
+EVALUATE = "train_pytorch_model.companions.evaluate_image_model"
+
+
+def test_an_evaluation_is_logged(tmp_path: Path) -> None:
+    """Under the names of ``metrics.json``."""
+    source = scored(tmp_path / "in", ["a", "b", "a"], ["a", "b", "b"])
+    arguments: Arguments = {
+        "--scored-dataset": source,
+        "--evaluation-results": tmp_path / "out",
+    }
+    uri = (tmp_path / "mlruns").as_uri()
+    environment = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_ALLOW_FILE_STORE": "true"}
+    done = run(arguments, EVALUATE, **environment)
+    assert done.returncode == 0, done.stderr
+    assert "warning" not in done.stderr
+    logged = {name: values[0] for name, values in read(environment)["metrics"].items()}
+    assert logged == pytest.approx(metrics(tmp_path / "out"))
+
+
+def test_an_evaluation_survives_a_service_that_is_down(tmp_path: Path) -> None:
+    """It warns."""
+    source = scored(tmp_path / "in", ["a", "b"], ["a", "b"])
+    arguments: Arguments = {
+        "--scored-dataset": source,
+        "--evaluation-results": tmp_path / "out",
+    }
+    done = run(arguments, EVALUATE, MLFLOW_TRACKING_URI="http://127.0.0.1:9")
+    assert done.returncode == 0, done.stderr
+    assert "metrics are not logged to MLflow" in done.stderr
+    assert metrics(tmp_path / "out")["accuracy"] == 1.0

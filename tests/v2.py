@@ -62,37 +62,31 @@ def run_pipeline(job: Any, folder: Path) -> dict[str, dict[str, Path]]:
     Returns:
         Node → output → its directory.
     """
-    binding = re.compile(r"\$\{\{parent\.(?:jobs\.(\w+)\.outputs|inputs)\.(\w+)\}\}")
     inputs = {name: item._data.path for name, item in job.inputs.items()}
     done: dict[str, dict[str, Path]] = {}
-
-    def value(data: Any) -> object:
-        match = binding.fullmatch(str(getattr(data, "path", data)))
-        if not match:
-            return data
-        return done[match[1]][match[2]] if match[1] else inputs[match[2]]
-
-    waiting = dict(job.jobs)
+    waiting = {name: (node, node._to_rest_object()["inputs"]) for name, node in job.jobs.items()}
     while waiting:
-        ready = [name for name, node in waiting.items() if needs(node, binding) <= set(done)]
+        ready = [name for name, (_, given) in waiting.items() if needs(given) <= set(done)]
         assert ready, f"nodes that wait for each other: {sorted(waiting)}"
         for name in ready:
-            node = waiting.pop(name)
-            component = node.component
-            given = {key: value(item._data) for key, item in node.inputs.items()}
-            outputs = {key: folder / name / key for key in component.outputs}
-            code = snapshot(component, folder / name / "code")
-            bound = {k: v for k, v in given.items() if v is not None}
-            finished = run_command(rendered(component, {**bound, **outputs}), code)
+            node, given = waiting.pop(name)
+            values: dict[str, object] = {}
+            for key, item in given.items():
+                match = _BINDING.fullmatch(item["value"])
+                source = inputs if not match or match[1] is None else done[match[1]]
+                values[key] = source[match[2]] if match else item["value"]
+            outputs = {key: folder / name / key for key in node.component.outputs}
+            code = snapshot(node.component, folder / name / "code")
+            finished = run_command(rendered(node.component, {**values, **outputs}), code)
             assert finished.returncode == 0, f"{name}: {finished.stdout}{finished.stderr}"
             done[name] = outputs
     return done
 
 
-def needs(node: Any, binding: re.Pattern[str]) -> set[str]:
+_BINDING = re.compile(r"\$\{\{parent\.(?:jobs\.(\w+)\.outputs|inputs)\.(\w+)\}\}")
+
+
+def needs(given: Mapping[str, Mapping[str, str]]) -> set[str]:
     """The nodes whose outputs a node takes."""
-    bound = (
-        binding.fullmatch(str(getattr(item._data, "path", item._data)))
-        for item in node.inputs.values()
-    )
+    bound = (_BINDING.fullmatch(item["value"]) for item in given.values())
     return {match[1] for match in bound if match and match[1]}

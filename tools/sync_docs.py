@@ -14,6 +14,7 @@ from train_pytorch_model.companions import (
     apply_image_transformation,
     convert_to_image_directory,
     densenet,
+    evaluate_image_model,
     image_model,
     init_image_transformation,
     resnet,
@@ -34,6 +35,7 @@ COMPANIONS: tuple[Component, ...] = (
     densenet.COMPONENT,
     image_model.COMPONENT,
     score_image_model.COMPONENT,
+    evaluate_image_model.COMPONENT,
 )
 """The steps beside Train PyTorch Model, in the order of a pipeline."""
 

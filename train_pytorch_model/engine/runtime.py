@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from train_pytorch_model.engine.launcher import has_metrics_service, world_size
 from train_pytorch_model.errors import OutOfMemoryError, UserError
 
 
@@ -35,7 +36,7 @@ def start(device: str) -> Runtime:
         UserError: ``cuda`` was asked for and there is no GPU; or the run was launched as one of
             several processes, which is not supported yet.
     """
-    processes = _world_size()
+    processes = world_size()
     if processes > 1:
         raise UserError(
             f"launched as one of {processes} processes, expected one: training on several GPUs is "
@@ -52,21 +53,10 @@ def start(device: str) -> Runtime:
     # PyTorch warns, once, of an operation that it cannot make deterministic on this device.
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
-    tracked = bool(os.environ.get("MLFLOW_TRACKING_URI"))
-    # MLflow tries for minutes by default where its service does not answer.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
+    tracked = has_metrics_service()
     if device == "cpu" or not available:
         return Runtime(torch.device("cpu"), f"CPU, {torch.get_num_threads()} threads", tracked)
     return Runtime(torch.device("cuda"), torch.cuda.get_device_name(), tracked)
-
-
-def _world_size() -> int:
-    """The number of processes of the run: torchrun's and Azure's variable, or Open MPI's."""
-    for variable in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE"):
-        if os.environ.get(variable, "").isdecimal():
-            return int(os.environ[variable])
-    return 1
 
 
 @contextmanager

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from queue import SimpleQueue
 from threading import Thread
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from train_pytorch_model.errors import shortened
 from train_pytorch_model.report.console import warn
 from train_pytorch_model.report.metrics import EpochMetrics
+
+if TYPE_CHECKING:  # steps that train nothing start without torch
+    from torch import Tensor
 
 PATIENCE_S = 30
 """Seconds that the end of a run waits for the service."""
@@ -29,7 +31,7 @@ class MlflowService:
         self._thread = Thread(target=self._send, name="mlflow", daemon=True)
         self._thread.start()
 
-    def batch(self, images: int, loss: Tensor) -> None:
+    def batch(self, images: int, loss: "Tensor") -> None:
         """Nothing: the service is told of epochs."""
 
     def epoch(self, metrics: EpochMetrics) -> None:
@@ -42,7 +44,7 @@ class MlflowService:
         self._epochs.put(None)
         self._thread.join(PATIENCE_S)
         if self._thread.is_alive():
-            warn(f"MLflow has not answered for {PATIENCE_S} s; the metrics are in history.csv.")
+            warn(_silent("history.csv"))
 
     def _send(self) -> None:
         try:
@@ -55,8 +57,35 @@ class MlflowService:
                 mlflow.log_metrics(values, step=metrics.epoch)
             mlflow.end_run(self._status)
         except Exception as error:  # whatever happens there must not cost the training
-            # Only the kind of error: its text may quote the service's address and credentials.
-            warn(
-                f"metrics are not logged to MLflow ({type(error).__name__}); they are in "
-                "history.csv."
-            )
+            warn(_failed(error, "history.csv"))
+
+
+def log_once(metrics: Mapping[str, float], also_in: str) -> None:
+    """Log metrics to the run that MLflow's environment variables name, else to a new one.
+
+    The service may be slow, down, or not installed: a warning says so, and where they are too.
+    """
+
+    def send() -> None:
+        try:
+            import mlflow  # takes seconds, and is there only where metrics are wanted
+
+            with mlflow.start_run():
+                mlflow.log_metrics(dict(metrics))
+        except Exception as error:  # whatever happens there must not cost the results
+            warn(_failed(error, also_in))
+
+    thread = Thread(target=send, name="mlflow", daemon=True)
+    thread.start()
+    thread.join(PATIENCE_S)
+    if thread.is_alive():
+        warn(_silent(also_in))
+
+
+def _silent(also_in: str) -> str:
+    return f"MLflow has not answered for {PATIENCE_S} s; the metrics are in {also_in}."
+
+
+def _failed(error: Exception, also_in: str) -> str:
+    # Only the kind of error: its text may quote the service's address and credentials.
+    return f"metrics are not logged to MLflow ({type(error).__name__}); they are in {also_in}."
