@@ -58,6 +58,14 @@ STEPS: list[tuple[str, list[str | Path]]] = [
             *("--scored-dataset", DEMO / "scored_dataset"),
         ],
     ),
+    (
+        "Evaluate the scores",
+        [
+            f"{COMPANIONS}.evaluate_image_model",
+            *("--scored-dataset", DEMO / "scored_dataset"),
+            *("--evaluation-results", DEMO / "evaluation_results"),
+        ],
+    ),
 ]
 
 RESULTS = {
@@ -68,6 +76,8 @@ RESULTS = {
     "trained_model/history.csv": "the table above",
     "trained_model/training.json": "how it was trained",
     "scored_dataset/_data.parquet": "a probability per category of each validation image",
+    "evaluation_results/metrics.json": "accuracy, precision, recall, F1",
+    "evaluation_results/confusion_matrix.png": "which categories are taken for which",
 }
 
 
@@ -83,7 +93,7 @@ def main() -> int:
             return code
     sys.stdout.write(f"\nEverything is in {ROOT / DEMO}:\n")
     for name, what in RESULTS.items():
-        sys.stdout.write(f"   {name:<30} {what}\n")
+        sys.stdout.write(f"   {name:<41} {what}\n")
     return 0
 
 

@@ -94,8 +94,15 @@ def test_the_definitions(tmp_path: Path) -> None:
             *(["a", "a", "3"], ["a", "b", "1"], ["b", "a", "1"], ["b", "b", "2"]),
             *(["c", "a", "1"], ["c", "b", "1"]),
         ]
+    assert (tmp_path / "out" / "confusion_matrix.csv").read_text().splitlines() == [
+        *("label,a,b,c", "a,3,1,0", "b,1,2,0", "c,1,1,0")
+    ]
     files = {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()}
-    assert {"_meta.yaml", "_schema.json", "metrics.json", "confusion_matrix.png"} <= files
+    assert files == {
+        *("_meta.yaml", "_data.parquet", "_data.visualization", "_samples.json", "_schema.json"),
+        *("metrics.json", "per_category.csv", "confusions.csv"),
+        *("confusion_matrix.csv", "confusion_matrix.png"),
+    }
     with Image.open(tmp_path / "out" / "confusion_matrix.png") as picture:
         assert picture.format == "PNG"
         assert min(picture.size) > 100
@@ -164,6 +171,7 @@ def test_many_categories_and_rows(tmp_path: Path) -> None:
     assert evaluate(source, tmp_path / "out") == 0
     same = sum(a == b for a, b in zip(true, assigned, strict=True))
     assert metrics(tmp_path / "out")["accuracy"] == pytest.approx(same / 50_000)
+    assert not (tmp_path / "out" / "confusion_matrix.csv").exists()
     with Image.open(tmp_path / "out" / "confusion_matrix.png") as picture:
         assert max(picture.size) < 2_000
 

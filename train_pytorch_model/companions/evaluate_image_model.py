@@ -33,8 +33,8 @@ COMPONENT = Component(
             name="evaluation_results",
             flag="--evaluation-results",
             type="DataFrameDirectory",
-            help="A row per category, and beside it metrics.json, confusions.csv and "
-            "confusion_matrix.png; a directory that is empty or new.",
+            help="A row per category, and beside it metrics.json, the confusion matrix and a "
+            "picture of it; a directory that is empty or new.",
         ),
     ),
     original=False,

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,8 +18,13 @@ from train_pytorch_model.ports.data_frame_directory import table_schema, write_d
 from train_pytorch_model.report.confusion_matrix import LIMIT, picture
 
 METRICS = "metrics.json"
+PER_CATEGORY = "per_category.csv"
+MATRIX = "confusion_matrix.csv"
 CONFUSIONS = "confusions.csv"
 PICTURE = "confusion_matrix.png"
+
+MAX_MATRIX = 1000
+"""More categories than that have no matrix of a million cells, only the pairs that there are."""
 
 
 def write_results(
@@ -38,16 +43,25 @@ def write_results(
     schema = table_schema({name: column.type for name, column in columns.items()})
     write_data_frame(folder, schema, [pa.record_batch(list(columns.values()), schema)])
     (folder / METRICS).write_text(json.dumps(metrics, indent=2) + "\n", "ascii")
-    with open(folder / CONFUSIONS, "w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["label", "scored as", "images"])
-        writer.writerows(confusions(tally))
+    rows = zip(*(column.to_pylist() for column in columns.values()), strict=True)
+    _write_csv(folder / PER_CATEGORY, [tuple(columns), *rows])
+    _write_csv(folder / CONFUSIONS, [("label", "scored as", "images"), *confusions(tally)])
+    names = categories.categories
+    if len(names) <= MAX_MATRIX:
+        counts = matrix(tally, range(len(names))).tolist()
+        lines = [(name, *row) for name, row in zip(names, counts, strict=True)]
+        _write_csv(folder / MATRIX, [("label", *names), *lines])
     chosen = most_confused(tally, categories, LIMIT)
-    total = len(categories.categories)
+    total = len(names)
     part = f", the {LIMIT} of {total:,} categories with most errors" if total > LIMIT else ""
     picture(
         matrix(tally, chosen),
         categories.support[chosen],
-        [categories.categories[index] for index in chosen],
+        [names[index] for index in chosen],
         f"Top-1 accuracy {metrics['accuracy']:.1%} of {metrics['images']:,} images{part}",
     ).save(folder / PICTURE)
+
+
+def _write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
