@@ -35,6 +35,8 @@ environment: $(VENV)/.ready-test
 bench: $(VENV)/.ready-test
 	bash tests/classic/setup.sh .venv-classic
 	$(BIN)/python -m benchmarks.accuracy --classic .venv-classic
+	$(BIN)/python -m benchmarks.transformation --classic .venv-classic
+	$(BIN)/python -m benchmarks.scoring --classic .venv-classic
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .
