@@ -94,9 +94,10 @@ def test_the_files_of_a_trained_model(run: Run, arguments: Arguments) -> None:
     assert summary["versions"]["torch"] == torch.__version__
 
 
-def test_it_learns(run: Run, arguments: Arguments) -> None:
+def test_it_learns(run: Run, arguments: Arguments, tmp_path: Path) -> None:
     """Pictures of two colours, from random weights."""
-    train(run, {"--epochs": 4, "--learning-rate": 0.01})
+    many = class_folders(tmp_path / "many", {"cat": 40, "dog": 40})
+    train(run, {"--train-data-path": many, "--epochs": 4, "--learning-rate": 0.01})
     best = [row for row in history(output_of(arguments)) if row["best"] == "True"]
     assert float(best[0]["validation_top1"]) == 1.0
 

@@ -4,6 +4,7 @@
 the README; ``test_interoperability.py`` runs every cell again and compares.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet
+from numpy.typing import NDArray
 from PIL import Image
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -113,7 +116,7 @@ STEPS = (
     ),
     *(
         Step(
-            f"Train PyTorch Model, from {family}",
+            f"Train PyTorch Model ({family})",
             {"original": f"{PYTORCH}.train.train_pytorch_model", "ours": "train_pytorch_model"},
             {
                 "--untrained-model-path": family,
@@ -127,13 +130,13 @@ STEPS = (
     ),
     *(
         Step(
-            f"Score Image Model, from {family}",
+            f"Score Image Model ({family})",
             {
                 "original": f"{PYTORCH}.score.score_image_model.module_invoker",
                 "ours": f"{OURS}.score_image_model",
             },
             {
-                "--trained-model": f"Train PyTorch Model, from {family}",
+                "--trained-model": f"Train PyTorch Model ({family})",
                 "--dataset": "Apply Image Transformation",
             },
             ("--scored-dataset",),
@@ -143,7 +146,7 @@ STEPS = (
     Step(
         "Evaluate Image Model",
         {"ours": f"{OURS}.evaluate_image_model"},
-        {"--scored-dataset": "Score Image Model, from ResNet"},
+        {"--scored-dataset": "Score Image Model (ResNet)"},
         ("--evaluation-results",),
     ),
 )
@@ -209,6 +212,37 @@ def wrong_with(step: Step, outputs: Sequence[Path]) -> str | None:
     return None if (outputs[0] / "_meta.yaml").exists() else "no _meta.yaml"
 
 
+def same(step: Step, theirs: Path, own: Path) -> bool:
+    """Whether both sides wrote the same, in the steps in which nothing is drawn at random."""
+    if step.name.startswith(("Convert", "Apply")):
+        lists = [(path / "images.lst").read_text("ascii").splitlines() for path in (theirs, own)]
+        rows = [[json.loads(line) for line in lines] for lines in lists]
+        names = [[row["image_info"]["file_name"] for row in found] for found in rows]
+        return rows[0] == rows[1] and all(
+            np.array_equal(pixels(theirs / a), pixels(own / b)) for a, b in zip(*names, strict=True)
+        )
+    if step.name.startswith("Init"):
+        files = [sorted(p.name for p in path.iterdir()) for path in (theirs, own)]
+        return files[0] == files[1] and all(
+            (theirs / name).read_bytes() == (own / name).read_bytes() for name in files[0]
+        )
+    if step.name.startswith("Score"):
+        a, b = (pyarrow.parquet.read_table(path / "_data.parquet") for path in (theirs, own))
+        return a.column_names == b.column_names and all(
+            np.allclose(a[name], b[name], rtol=0, atol=1e-5)
+            if name.startswith("Scored Probabilities_")
+            else a[name].to_pylist() == b[name].to_pylist()
+            for name in a.column_names
+        )
+    return True
+
+
+def pixels(path: Path) -> NDArray[np.uint8]:
+    """(height, width, channels) of an image."""
+    with Image.open(path) as image:
+        return np.array(image.convert("RGB"))
+
+
 Cell = tuple[str, str, tuple[str, ...]]
 """A step's name, who runs it, and who wrote what each of its neighbours gives."""
 
@@ -218,7 +252,8 @@ class Matrix:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.written = {(side, "images"): pictures(folder / "images") for side in SIDES}
+        images = pictures(folder / "images")
+        self.written = {(side, "images"): images for side in SIDES}
         self.results: dict[Cell, str] = {}
 
     def run(self) -> dict[Cell, str]:
@@ -230,14 +265,28 @@ class Matrix:
                 calls = [pool.submit(self._cell, step, *cell, neighbours) for cell in cells]
                 for (side, writers), call in zip(cells, calls, strict=True):
                     self.results[step.name, side, writers] = call.result()
+            for side, writers in cells:
+                if side == "ours" and "original" in step.modules:
+                    self._compare(step, writers)
         return self.results
+
+    def _compare(self, step: Step, writers: tuple[str, ...]) -> None:
+        """Say so in our cell where the two sides made different things of the same input."""
+        both = [self.outputs(step, side, writers)[0] for side in SIDES]
+        cells = [(step.name, side, writers) for side in SIDES]
+        if all(self.results[cell] == "works" for cell in cells) and not same(step, *both):
+            self.results[cells[1]] = "differs from the original"
+
+    def outputs(self, step: Step, side: str, writers: tuple[str, ...]) -> list[Path]:
+        """Where a cell writes."""
+        name = "-".join((step.name.replace(" ", ""), side, *writers))
+        return [self.folder / f"{name}{flag}" for flag in step.outputs]
 
     def _cell(
         self, step: Step, side: str, writers: tuple[str, ...], neighbours: Sequence[str]
     ) -> str:
         writer = {"images": side, **dict(zip(neighbours, writers, strict=True))}
-        name = "-".join((step.name.replace(" ", ""), side, *writers))
-        outputs = [self.folder / f"{name}{flag}" for flag in step.outputs]
+        outputs = self.outputs(step, side, writers)
         inputs = {
             flag: self.written.get((writer[source], source)) for flag, source in step.inputs.items()
         }
@@ -259,8 +308,8 @@ def table(results: dict[Cell, str]) -> str:
     for step in STEPS:
         neighbours = [n for n in dict.fromkeys(step.inputs.values()) if n != "images"]
         for writers in product(SIDES, repeat=len(neighbours)):
-            reads = ", ".join(f"{w}'s {n}" for n, w in zip(neighbours, writers, strict=True))
-            reads = reads.replace("ours's", "our").replace("original's", "the original's")
+            pairs = zip(neighbours, writers, strict=True)
+            reads = ", ".join(f"{name.split()[0]}: {writer}" for name, writer in pairs)
             cells = [results.get((step.name, side, writers), "–") for side in SIDES]
             rows.append(f"| {step.name} | {reads or '–'} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"

@@ -124,7 +124,7 @@ def _softmax(
         with torch.inference_mode():
             inputs = normalise(pixels.to(device, non_blocking=True), torch.channels_last)
             result: NDArray[np.float32] = net(inputs).softmax(dim=1).cpu().numpy()
-    except RuntimeError:
+    except (RuntimeError, AssertionError):  # the latter is what ViT says of another size
         _, height, width, _ = batch.shape
         check_batch(model, len(model.labels or ()), 2, (height, width), port)  # too small for it?
         raise
