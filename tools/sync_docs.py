@@ -204,7 +204,7 @@ def companions_table() -> str:
 
 
 def _types(ports: tuple[Port, ...]) -> str:
-    return ", ".join(dict.fromkeys(p.type for p in ports))
+    return ", ".join(dict.fromkeys(p.type for p in ports if not p.optional))
 
 
 def component_page(component: Component) -> str:
