@@ -51,7 +51,8 @@ def start(device: str) -> Runtime:
     # cuBLAS is deterministic only with a fixed workspace; it reads this when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # PyTorch warns, once, of an operation that it cannot make deterministic on this device.
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    # torch.use_deterministic_algorithms is the same, and imports torch.compile, for a second.
+    torch.set_deterministic_debug_mode("warn")
     torch.backends.cudnn.benchmark = False
     tracked = has_metrics_service()
     if device == "cpu" or not available:

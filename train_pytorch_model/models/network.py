@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -24,6 +23,7 @@ from train_pytorch_model.models.architectures import (
     architecture_in,
     family_of,
 )
+from train_pytorch_model.models.torchvision_networks import networks
 from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
 from train_pytorch_model.params import seed_of_64_bits
 from train_pytorch_model.ports.model_directory import CONNECT, ModelDirectory
@@ -113,7 +113,7 @@ def original_state_dict(net: nn.Module) -> dict[str, Tensor]:
 
 def build(spec: ModelSpec, architecture: Architecture, classes: int) -> nn.Module:
     """A torchvision network with random weights, which follow PyTorch's seed."""
-    create = getattr(torchvision.models, architecture.name)
+    create = getattr(networks, architecture.name)
     options = {n: spec.options.get(n, values[0]) for n, values in architecture.options.items()}
     net: nn.Module = create(weights=None, num_classes=classes, **options)
     return net
@@ -143,6 +143,8 @@ class _EmptyOnMeta(TorchFunctionMode):
         kwargs = dict(kwargs or {})
         if func is torch.empty and kwargs.get("device") is None:
             kwargs["device"] = "meta"
+        if func is Tensor.normal_ and args[0].is_meta:
+            return args[0]  # what it would do there needs torch.compile, which takes a second
         return func(*args, **kwargs)
 
 
