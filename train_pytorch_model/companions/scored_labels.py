@@ -1,5 +1,7 @@
 """The labels of scored images: a table → what is counted of it."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -74,7 +76,9 @@ def _check_types(table: DataFrame) -> None:
 
 
 def _is_label(kind: pa.DataType) -> bool:
-    known = ("string", "large_string", "floating", "integer", "boolean", "null", "dictionary")
+    if pa.types.is_dictionary(kind):
+        return _is_label(kind.value_type)
+    known = ("string", "large_string", "floating", "integer", "boolean", "null")
     return any(getattr(pa.types, f"is_{name}")(kind) for name in known)
 
 
@@ -106,7 +110,7 @@ def _indices(
 
 def _text(label: object, scored: pa.DataType) -> str:
     """A label as text, in the form that labels of the type ``scored`` have."""
-    if label is None:
+    if label is None or (isinstance(label, float) and math.isnan(label)):
         return ""
     if pa.types.is_floating(scored) or pa.types.is_integer(scored):
         try:

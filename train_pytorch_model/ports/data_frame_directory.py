@@ -48,6 +48,7 @@ _COLUMN_TYPES = {
 }
 """Arrow type → column type and element type of the port, pandas's type and NumPy's."""
 
+_TEXTS = (pa.string(), pa.large_string())
 _TEXT = ("String", "str", "unicode", "object")
 _NESTED = ("Object", "object", "object", "object")
 
@@ -90,7 +91,9 @@ class DataFrame:
         rows = max(1, min(MAX_BATCH_ROWS, MAX_BATCH_BYTES // (8 * len(names))))
         try:
             for batch in self.file.iter_batches(batch_size=rows, columns=list(names)):
-                yield batch.select(names)
+                chosen = batch.select(names)
+                chosen.validate(full=True)  # that its text is UTF-8, above all
+                yield chosen
         except (pa.ArrowException, OSError) as error:
             raise _not_parquet(self.port, error) from error
 
@@ -219,19 +222,24 @@ def open_data_frame(root: Path, port: str) -> Iterator[DataFrame]:
         content = open_inside(root, data)
     except OSError as error:
         raise _unreadable(port, data, error) from error
+    columns = _columns(document)
     with content:
         try:
             file = pyarrow.parquet.ParquetFile(content)
-            counts = Counter(file.schema_arrow.names)
+            fields = list(file.schema_arrow)
+            # A label is kept once, not once a row: a small file can repeat a long one very often.
+            labels = {columns.true, columns.assigned}
+            texts = [f.name for f in fields if f.name in labels and f.type in _TEXTS]
+            file = pyarrow.parquet.ParquetFile(content, read_dictionary=texts)
         except (pa.ArrowException, OSError) as error:
             raise _not_parquet(port, error) from error
-        columns = _columns(document)
-        wanted = [columns.true, columns.assigned, *columns.probabilities]
-        missing = [name for name in wanted if name is not None and counts[name] != 1]
+        counts = Counter(field.name for field in fields)
+        roles = Counter([columns.true, columns.assigned, *columns.probabilities])
+        missing = [n for n, c in roles.items() if n is not None and (c != 1 or counts[n] != 1)]
         if missing:
             raise InvalidDatasetError(
-                f"{port}: {shortened(schema)!r} names columns that {shortened(data)!r} has not, "
-                f"or more than once: {quoted(missing)}; {_CONNECT}."
+                f"{port}: {shortened(schema)!r} and {shortened(data)!r} have not one column for "
+                f"each role: {quoted(missing)}; {_CONNECT}."
             )
         yield DataFrame(port=port, columns=columns, file=file)
 
