@@ -5,20 +5,19 @@ SDK's host mode; with ``--workspace NAME`` and what names it, it is submitted.
 """
 
 import functools
+import shutil
 import sys
 import tempfile
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from azure.ml.component import Component, dsl
 from azure.ml.component._api._api import _definition_to_dto
-from azure.ml.component._api._component_snapshot import ComponentSnapshot
 from azure.ml.component._core._component_definition import ComponentDefinition
 from azure.ml.component._core._run_settings_definition import RunSettingsDefinition
 
-from pipelines.steps import TrainImageClassifier, parser, spec_of
+from pipelines.steps import ROOT, TrainImageClassifier, parser, spec_of
 
 SPEC = "module_spec.classic.yaml"
 
@@ -31,12 +30,15 @@ def registered(workspace: Any, name: str) -> Any:
 def local(folder: Path, name: str) -> Any:
     """One of this repository's components without a workspace; its code goes into ``folder``.
 
-    Host mode runs the folder that holds the spec and knows nothing of additional includes, so the
-    SDK's own code snapshot, which does, is unpacked first. The SDK's public loader signs in.
+    Host mode runs the folder that holds the spec and knows nothing of additional includes, so what
+    runs is put there. The SDK's public loader signs in; what it calls does not.
     """
-    with zipfile.ZipFile(ComponentSnapshot(spec_of(name, SPEC)).create_snapshot()) as snapshot:
-        snapshot.extractall(folder / name)
-    definition = ComponentDefinition.load(yaml_file=folder / name / SPEC)
+    code = folder / name
+    package = "train_pytorch_model"
+    shutil.copytree(ROOT / package, code / package, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (spec_of(name, SPEC), ROOT / "conda.yaml"):
+        shutil.copy(file, code)
+    definition = ComponentDefinition.load(yaml_file=code / SPEC)
     definition._runsettings = RunSettingsDefinition.from_dto_runsettings([])
     definition._module_dto = _definition_to_dto(definition)
     return Component._component_func_from_definition(definition)

@@ -141,6 +141,27 @@ def test_v2_code_snapshots_hold_only_what_runs(component: Component, tmp_path: P
     assert done.returncode == 0, done.stderr
 
 
+CLASSIC_SNAPSHOT = """
+import sys, zipfile
+from azure.ml.component._api._component_snapshot import ComponentSnapshot
+with zipfile.ZipFile(ComponentSnapshot(sys.argv[1]).create_snapshot()) as snapshot:
+    snapshot.extractall(sys.argv[2])
+"""
+
+
+@pytest.mark.skipif(
+    sys.version_info >= (3, 12),
+    reason="azure-ml-component has no release for Python 3.12 and later",
+)
+def test_classic_code_snapshots_are_the_same(tmp_path: Path) -> None:
+    """What the classic SDK uploads with a companion, additional includes and all."""
+    path = ROOT / "components" / "score_image_model" / "module_spec.classic.yaml"
+    command = [sys.executable, "-W", "ignore", "-c", CLASSIC_SNAPSHOT, path, tmp_path / "code"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert files_in(tmp_path / "code") == what_runs()
+
+
 def what_runs() -> set[str]:
     """The files of a code snapshot."""
     package = ROOT / "train_pytorch_model"
