@@ -94,7 +94,7 @@ def test_palettes_with_transparency(transparency: object) -> None:
 
 
 def test_every_mode_is_saved_in_some_format() -> None:
-    """So that the table above covers what the issue names."""
+    """So that the table above covers every mode."""
     assert {mode for mode, _ in SAVABLE} == set(MODES)
 
 

@@ -106,9 +106,7 @@ def _add(parser: _Parser, title: str, parameters: Sequence[Parameter]) -> None:
             p.flag,
             dest=p.name,
             metavar=p.type.__name__.upper(),
-            help=_in_help(
-                f"{p.help} {p.expected[0].upper()}{p.expected[1:]}; default {p.without_flag}."
-            ),
+            help=_in_help(f"{p.help} {_sentence(p.expected)}; default {p.without_flag}."),
         )
 
 

@@ -1,9 +1,10 @@
 """Apply Image Transformation: an image directory → the same images, transformed, as PNG."""
 
+import os
 import posixpath
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from train_pytorch_model.command_line import run_component
@@ -84,18 +85,19 @@ def run(
             transformed: all of them are counted and the first ten named. Nothing is written.
         FailedToWriteOutputsError: the output cannot be written.
     """
+    import pyarrow as pa
     from PIL import Image
 
     from train_pytorch_model.data.decode import UnreadableImageError, read_pixels
     from train_pytorch_model.data.threads import in_threads
     from train_pytorch_model.data.transforms import TransformationError, draws, transformed
-    from train_pytorch_model.ports.image_directory import (
-        names_with_metadata,
-        read_image_directory,
-        renamed,
-        samples,
+    from train_pytorch_model.ports.image_directory import renamed
+    from train_pytorch_model.ports.listing import (
+        Listing,
+        lines_with_names,
+        read_listing,
+        write_listing,
     )
-    from train_pytorch_model.ports.image_list import write_with_metadata
     from train_pytorch_model.ports.output import check_output, whole_directory
     from train_pytorch_model.ports.transformation_directory import read_transformation_directory
 
@@ -105,8 +107,10 @@ def run(
     )
     if mode == INFERENCE:
         operations = [operation for operation in operations if not operation.is_random]
-    images = read_image_directory(input_image_directory, "input_image_directory")
-    names = png_names(names_with_metadata(images))
+    listing = read_listing(input_image_directory, "input_image_directory")
+    images = listing.image_set
+    names = png_names([listing.name(index) for index in range(len(listing))])
+    _check_lengths(names)
 
     def write(index: int) -> str | None:
         """Write one image; returns what is wrong with it."""
@@ -137,19 +141,24 @@ def run(
                 "remove these files, or choose other sizes in Init Image Transformation."
             )
         written = renamed(images, folder, names)
-        write_with_metadata(folder, written, names, samples(written))
+        lines = lines_with_names(listing, names)
+        write_listing(folder, Listing(written, pa.array([n.encode() for n in names]), lines))
     say(f"{len(images):,} images are in {output_image_directory}")
 
 
-def png_names(names: Iterable[str]) -> list[str]:
+def png_names(names: Sequence[str]) -> list[str]:
     """``names`` with the ending ``.png``, each once: ``a.png``, ``a.jpg`` → ``a.png``, ``a_2.png``.
 
     The original gives both rows one file.
     """
     taken: dict[str, int] = {}
     unique = []
-    for name in names:
+    plain = [posixpath.normpath(name) for name in names]  # ./a and a are one file
+    folders = {folder for name in plain for folder in _folders(name)}
+    for name in plain:
         stem = posixpath.splitext(name)[0]
+        if f"{stem}.png" in folders:
+            taken.setdefault(stem, 1)
         free = stem
         while free in taken:
             taken[stem] += 1
@@ -157,6 +166,28 @@ def png_names(names: Iterable[str]) -> list[str]:
         taken[free] = 1
         unique.append(f"{free}.png")
     return unique
+
+
+def _folders(name: str) -> Iterator[str]:
+    """The folders that a path leads through."""
+    while name := posixpath.dirname(name):
+        yield name
+
+
+MAX_NAME_BYTES = 255
+"""Of each part of a path, on the file systems of Linux."""
+
+
+def _check_lengths(names: Sequence[str]) -> None:
+    problems = Problems()
+    for name in names:
+        if any(len(os.fsencode(part)) > MAX_NAME_BYTES for part in name.split("/")):
+            problems.add(repr(shortened(name)))
+    if problems:
+        raise InvalidDatasetError(
+            f"input_image_directory: names that are too long with their new ending, {problems}; "
+            f"expected at most {MAX_NAME_BYTES} bytes. Shorten them."
+        )
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from train_pytorch_model.command_line import run_component
 from train_pytorch_model.component import Component, Port
+from train_pytorch_model.errors import quoted
 
 COMPONENT = Component(
     name="convert_to_image_directory",
@@ -47,11 +48,18 @@ def convert(source: Path, target: Path) -> str:
             written.
     """
     from train_pytorch_model.companions.image_copies import write_copies
-    from train_pytorch_model.ports.archive import unpacked
+    from train_pytorch_model.ports.archive import beside_archive, unpacked
     from train_pytorch_model.ports.listing import read_listing
     from train_pytorch_model.ports.output import check_output, whole_directory
+    from train_pytorch_model.report.console import warn
 
     check_output(target, "output_image_directory")
+    beside = beside_archive(source)
+    if beside:
+        warn(
+            f"input_dataset: {quoted(beside)} in {str(source)!r} are left out, as there is an "
+            "archive beside them; move either away if that is not meant."
+        )
     with unpacked(source, "input_dataset") as folder:
         listing = read_listing(folder, "input_dataset")
         with whole_directory(target, "output_image_directory") as output:

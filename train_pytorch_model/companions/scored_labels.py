@@ -112,7 +112,8 @@ def _text(label: object, scored: pa.DataType) -> str:
     """A label as text, in the form that labels of the type ``scored`` have."""
     if label is None or (isinstance(label, float) and math.isnan(label)):
         return ""
-    if pa.types.is_floating(scored) or pa.types.is_integer(scored):
+    is_number = pa.types.is_floating(scored) or pa.types.is_integer(scored)
+    if is_number and "_" not in str(label):  # Python alone reads 1_0 as a number
         try:
             return str(float(str(label))) if pa.types.is_floating(scored) else str(int(str(label)))
         except ValueError:

@@ -1,5 +1,6 @@
 """Scoring: a trained model and images → probabilities, piece by piece."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -121,10 +122,18 @@ def _known_columns(images: ImageSet) -> dict[str, pa.Array]:
     for name, values in known.items():
         if values.null_count and pa.types.is_integer(values.type):
             known[name] = values.cast(pa.float64(), safe=False)
+        if name != label and _has_empty_objects(values.type):  # which Parquet has no form for
+            known[name] = pa.array([json.dumps(value) for value in values.to_pylist()])
     if label in known and pa.types.is_nested(known[label].type):
         missing = images.labels == UNLABELLED
         known[label] = pa.array(images.schema.classes).take(pa.array(images.labels, mask=missing))
     return known
+
+
+def _has_empty_objects(kind: pa.DataType) -> bool:
+    if pa.types.is_struct(kind):
+        return kind.num_fields == 0 or any(_has_empty_objects(field.type) for field in kind)
+    return pa.types.is_list(kind) and _has_empty_objects(kind.value_type)
 
 
 def _check_names(images: ImageSet, known: Iterable[str], scored: Sequence[str]) -> None:

@@ -24,7 +24,8 @@ def _fuse(parent: nn.Module) -> None:
     """Fuse each child that is a convolution with the batch normalisation that follows it.
 
     In torchvision's networks a batch normalisation that is declared directly behind a convolution
-    is applied to its output and to nothing else; a test holds this for every architecture.
+    is applied to its output and to nothing else; a test holds this for
+    each kind of network.
     """
     children = list(parent.named_children())
     for (name, conv), (next_name, norm) in pairwise(children):

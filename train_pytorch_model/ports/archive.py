@@ -39,6 +39,9 @@ SHARE_OF_FREE_SPACE = 0.9
 MIN_FILE = 4096
 """What a file takes on a disk, however small it is."""
 
+MAX_DEPTH = 64
+"""Folders in one another."""
+
 MAX_INDEX = 256 << 20
 """The size of a zip's index, of which zipfile makes about ten times as much in memory."""
 
@@ -112,6 +115,16 @@ def _archive(path: Path, port: str) -> tuple[str, BinaryIO] | None:
     return (names[0], open_inside(path, names[0])) if names else None
 
 
+def beside_archive(path: Path) -> list[str]:
+    """What else lies in a folder that has an archive, which alone is the input then; sorted."""
+    if not path.is_dir():
+        return []
+    with os.scandir(path) as entries:
+        files = {e.name: e.is_file() for e in entries if not is_litter(e.name)}
+    archives = {name for name, is_file in files.items() if is_file and _is_archive_name(name)}
+    return sorted(files.keys() - archives) if archives else []
+
+
 def _is_archive_name(name: str) -> bool:
     return name.lower().endswith(ENDINGS) and not is_litter(name)
 
@@ -123,7 +136,7 @@ def _unpack(file: BinaryIO, folder: Path, named: str) -> None:
     used = 0
     try:
         for count, member in enumerate(_members(file), start=1):
-            used += max(member.size, MIN_FILE)
+            used += max(member.size, MIN_FILE) + MIN_FILE * member.name.count("/")
             if used > limit or count > MAX_MEMBERS:
                 raise InvalidDatasetError(f"{named} holds {exceeded}.")
             problem = _problem(member) or _write(member, folder)
@@ -256,6 +269,8 @@ def _problem(member: Member) -> str | None:
     """Why a member is not unpacked."""
     if not is_safe_name(member.name) or "\\" in member.name:
         return "leads out of the archive, or would on some systems"
+    if member.name.count("/") > MAX_DEPTH:
+        return f"lies more than {MAX_DEPTH} folders deep"
     return f"is {member.other}" if member.other else None
 
 

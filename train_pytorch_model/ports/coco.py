@@ -39,6 +39,10 @@ def read_coco(root: Path, port: str, one_category: bool = True) -> ImageSet | No
     return None if found is None else _image_set(found[1], root, port, found[0], one_category)
 
 
+MAX_NAME_BYTES = 255
+"""Of a file, on the file systems of Linux."""
+
+
 def coco_lines(image_set: ImageSet) -> tuple[ImageSchema, list[str], list[bytes]] | None:
     """What the original makes of COCO in a directory with metadata; None where there is none.
 
@@ -72,7 +76,8 @@ def coco_lines(image_set: ImageSet) -> tuple[ImageSchema, list[str], list[bytes]
     for image in document["images"]:
         number, file = image["id"], image["file_name"]
         name = f"image/{number}{os.path.splitext(file)[1]}"
-        if str(number) in taken or not is_safe_name(name):
+        is_name = "/" not in str(number) and len(os.fsencode(name)) <= MAX_NAME_BYTES
+        if str(number) in taken or not is_name or not is_safe_name(name):
             problems.add(f"image {shortened(file)!r} has the id {shortened(repr(number))}")
         taken.add(str(number))
         names.append(name)

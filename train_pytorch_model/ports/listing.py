@@ -1,7 +1,8 @@
 """The images of a directory of any form, as a directory with metadata lists them."""
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,13 @@ from train_pytorch_model.ports.image_directory import (
     samples,
     take,
 )
-from train_pytorch_model.ports.image_list import META, lines_of, read_lines, write_metadata
+from train_pytorch_model.ports.image_list import (
+    META,
+    lines_of,
+    parsed_line,
+    read_lines,
+    write_metadata,
+)
 from train_pytorch_model.ports.image_schema import is_text
 from train_pytorch_model.ports.image_set import ImageSet
 
@@ -81,6 +88,24 @@ def read_listing(root: Path, port: str) -> Listing:
 
 def _lines(lines: Any) -> pa.LargeBinaryArray:
     return pa.array(lines, pa.large_binary())
+
+
+def lines_with_names(listing: Listing, names: Sequence[str]) -> pa.LargeBinaryArray:
+    """The lines of ``listing`` with other names of the files, and all else of an image as it is.
+
+    What a line says beside the name in its reference to the image (its size, its address) is left
+    out: it is true of the image before.
+    """
+    images = listing.image_set
+    reference = images.schema.image_ref
+
+    def lines() -> Iterator[bytes]:
+        for line, name in zip(listing.lines, names, strict=True):
+            row = parsed_line(line.as_py(), images.port)
+            yield json.dumps(row | {reference: {"file_name": name}}).encode()
+
+    with _not_too_deep(images.port):
+        return _lines(lines())
 
 
 def write_listing(folder: Path, listing: Listing) -> None:

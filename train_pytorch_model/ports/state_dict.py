@@ -1,6 +1,7 @@
 """A file of weights: a state dict that PyTorch has saved."""
 
 import io
+import warnings
 import zipfile
 from typing import BinaryIO
 
@@ -19,12 +20,16 @@ def load_state_dict(file: BinaryIO) -> dict[str, Tensor]:
     """
     try:
         _check_not_compressed(file)
-        state = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of kinds of tensors that are refused below
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # torch.load raises anything on a damaged file
         summary = (str(error) or type(error).__name__).split("\n", 1)[0].split(". ", 1)[0]
-        raise ValueError(f"is damaged or not a state dict ({shortened(summary)})") from error
+        tells = " " in summary and not summary.startswith("[")  # not "101", not a line of C++
+        why = f" ({shortened(summary)})" if tells else ""
+        raise ValueError(f"is damaged or not a state dict of tensors{why}") from error
     tensors = isinstance(state, dict) and all(
         isinstance(key, str) and isinstance(value, Tensor) for key, value in state.items()
     )
