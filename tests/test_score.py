@@ -74,7 +74,8 @@ def image_directory(root: Path, columns: list[Column], rows: list[dict[str, Any]
         lines.append(json.dumps({**named, "category": "cat", **row}))
     (root / "images.lst").write_text("\n".join(lines))
     (root / "_schema.json").write_text(json.dumps({"columnAttributes": attributes}))
-    (root / "_meta.yaml").write_text("type: ImageDirectory")
+    files = "image_list: images.lst\nschema: _schema.json\n"
+    (root / "_meta.yaml").write_text(f"type: ImageDirectory\n{files}")
     return root
 
 
