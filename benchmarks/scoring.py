@@ -1,0 +1,255 @@
+"""Ours against the original: how long does Score Image Model take, and how much memory?
+
+``python -m benchmarks.scoring`` has both score the same 1,000 images of Fashion-MNIST with the same
+ResNet-18, as whole processes, in turn: as they are, of 28x28 pixels, and enlarged to 224x224. Then
+ours alone scores lists of ever more images of 8x8 pixels, for its peak memory. The exit code is 1
+when ours is not FASTER times as fast, or a probability differs by more than 1e-5.
+
+Both read the same directories from the disk's cache and choose their threads; what is compared is
+the median of five runs each. Large images are almost nothing but convolutions, which both leave to
+the same library.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
+
+from benchmarks.accuracy import (
+    COMPANIONS,
+    PROBABILITY,
+    ROOT,
+    BenchmarkError,
+    Side,
+    machine,
+    run,
+    sides,
+)
+
+EXAMPLES = ROOT / "examples" / "fashion_mnist" / "train"
+OURS = f"{COMPANIONS}.score_image_model"
+ORIGINAL = "azureml.designer.modules.dl.pytorch.score.score_image_model.module_invoker"
+
+FASTER = {28: 5.0, 224: 1.0}
+"""Size of the images → how many times as fast ours is to be."""
+
+LISTS = (1_000, 10_000, 100_000)
+"""The images whose scoring is measured for its memory."""
+
+
+def write_class_folders(count: int, size: int, target: Path) -> None:
+    """Write the first ``count`` images, as many of each class, as ``target/class/number.png``."""
+    folders = sorted(folder for folder in EXAMPLES.iterdir() if folder.is_dir())
+    for folder in folders:
+        (target / folder.name).mkdir(parents=True)
+        for file in sorted(folder.iterdir())[: count // len(folders)]:
+            with Image.open(file) as image:
+                enlarged = image.resize((size, size), Image.Resampling.BICUBIC)
+            enlarged.save(target / folder.name / file.name)
+
+
+def write_list(count: int, source: Path, target: Path) -> None:
+    """Write an image directory that lists ten images of 8x8 pixels ``count`` times."""
+    (target / "image").mkdir(parents=True)
+    lines = (source / "images.lst").read_text().splitlines()
+    rows = [json.loads(line) for line in lines[:: len(lines) // 10]][:10]
+    for number, row in enumerate(rows):
+        with Image.open(source / row["image_info"]["file_name"]) as image:
+            image.resize((8, 8)).save(target / "image" / f"{number}.png")
+    with open(target / "images.lst", "w", encoding="ascii") as file:
+        for index in range(count):
+            reference = {"image_info": {"file_name": f"image/{index % 10}.png"}}
+            file.write(json.dumps({**rows[index % 10], **reference, "id": index}) + "\n")
+    for name in ("_meta.yaml", "_schema.json"):
+        shutil.copyfile(source / name, target / name)
+
+
+def train(ours: Side, images: Path, work: Path) -> Path:
+    """A ResNet-18 that has seen the images once."""
+    untrained, trained = work / "untrained", work / "trained"
+    words = ["--untrained_model_path", str(untrained), "--pretrained", "False"]
+    run(ours, f"{COMPANIONS}.resnet", [*words, "--model_name", "resnet18"], work / "resnet.log")
+    flags = {
+        "--untrained-model-path": untrained,
+        "--train-data-path": images,
+        "--valid-data-path": images,
+        "--trained-model-path": trained,
+        "--epochs": 1,
+    }
+    words = [str(word) for pair in flags.items() for word in pair]
+    run(ours, "train_pytorch_model", words, work / "train.log")
+    return trained
+
+
+def flags_for(model: Path, images: Path, target: Path) -> list[str]:
+    """The flags of Score Image Model, which both share."""
+    paths = {"--trained-model": model, "--dataset": images, "--scored-dataset": target}
+    return [str(word) for pair in paths.items() for word in pair]
+
+
+def seconds(side: Side, module: str, flags: Sequence[str], number: int) -> float:
+    """How long a side's process takes; its output replaces that of its last run."""
+    target = Path(flags[-1])
+    shutil.rmtree(target, ignore_errors=True)
+    start = time.perf_counter()
+    run(side, module, flags, Path(f"{target}.log"))
+    taken = time.perf_counter() - start
+    sys.stderr.write(f"run {number}, {target.name}: {taken:.1f}s\n")
+    return taken
+
+
+def difference(first: Path, second: Path) -> float:
+    """How far the probabilities of two scored data sets are apart, at most.
+
+    Raises:
+        BenchmarkError: they differ in anything else than probabilities.
+    """
+    tables = [pq.read_table(folder / "_data.parquet") for folder in (first, second)]
+    names = [name for name in tables[0].column_names if name.startswith(PROBABILITY)]
+    others = [table.drop(names) for table in tables]
+    if tables[0].column_names != tables[1].column_names or not others[0].equals(others[1]):
+        raise BenchmarkError(f"{first} and {second} have other columns, or other labels.")
+    values = [np.stack([table[name].to_numpy() for name in names]) for table in tables]
+    return float(np.abs(values[0] - values[1]).max())
+
+
+def peak_memory(side: Side, flags: Sequence[str]) -> float:
+    """The most memory, in MB, that scoring takes at a time."""
+    command = [str(side.python), "-m", OURS, *flags]
+    with Path(f"{flags[-1]}.log").open("w") as log:
+        process = subprocess.Popen(
+            command, cwd=side.folder, env=side.environment, stdout=log, stderr=log
+        )
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise BenchmarkError(f"{' '.join(command)} ended with {process.returncode}")
+    return used.ru_maxrss / 1024
+
+
+def table(size: int, ours: Sequence[float], original: Sequence[float], images: int) -> str:
+    """The times as text: a row a side."""
+    row = "{:<10}{:<10}{:>10}{:>18}{:>12}".format
+    lines = []
+    for name, times in (("ours", ours), ("original", original)):
+        middle = median(times)
+        spread = f"{min(times):.1f}s–{max(times):.1f}s"
+        lines.append(
+            row(f"{size}x{size}", name, f"{middle:.1f}s", spread, f"{images / middle:.0f}")
+        )
+    return "\n".join(lines)
+
+
+def compare(
+    ours: Side, original: Side, args: argparse.Namespace, work: Path
+) -> dict[int, tuple[list[float], list[float], float]]:
+    """Score with both, in turn.
+
+    Returns:
+        Size of the images → the seconds of ours, of the original's, and how far the probabilities
+        are apart.
+
+    Raises:
+        BenchmarkError: a step failed.
+    """
+    for size in FASTER:
+        write_class_folders(args.images, size, work / f"folders_{size}")
+        words = ["--input_path", str(work / f"folders_{size}")]
+        words += ["--output_path", str(work / f"images_{size}")]
+        run(ours, f"{COMPANIONS}.convert_to_image_directory", words, work / f"convert_{size}.log")
+    model = train(ours, work / "images_28", work)
+    found = {}
+    for size in FASTER:
+        targets = [work / f"{side.name}_{size}" for side in (ours, original)]
+        flags = [flags_for(model, work / f"images_{size}", target) for target in targets]
+        times: tuple[list[float], list[float]] = ([], [])
+        for number in range(args.runs):
+            times[0].append(seconds(ours, OURS, flags[0], number))
+            times[1].append(seconds(original, ORIGINAL, flags[1], number))
+        found[size] = (*times, difference(*targets))
+    return found
+
+
+def memory(ours: Side, work: Path) -> dict[int, float]:
+    """Images → the peak memory, in MB, of scoring that many."""
+    peaks = {}
+    for count in LISTS:
+        write_list(count, work / "images_28", work / f"list_{count}")
+        flags = flags_for(work / "trained", work / f"list_{count}", work / f"scored_{count}")
+        peaks[count] = peak_memory(ours, flags)
+        sys.stderr.write(f"{count:,} images: {peaks[count]:.0f} MB\n")
+    return peaks
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="scoring", description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add(
+        "--classic",
+        type=Path,
+        default=Path(".venv-classic"),
+        metavar="VENV",
+        help="the original's environment; default .venv-classic",
+    )
+    add("--images", type=int, default=1000, help="a multiple of ten; default 1000")
+    add("--runs", type=int, default=5, help="of each side and size; default 5")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare; returns 0 when ours is fast enough and equal, 1 when not, 2 when nobody knows."""
+    args = _parser().parse_args(argv)
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        ours, original = (_with_its_threads(side) for side in sides(args.classic, work))
+        if not original.python.exists():
+            sys.stderr.write(f"{original.python} does not exist; name it with --classic.\n")
+            return 2
+        try:
+            found = compare(ours, original, args, work)
+            peaks = memory(ours, work)
+        except BenchmarkError as error:
+            sys.stderr.write(f"{error}\n")
+            return 2
+    write = sys.stdout.write
+    write(
+        f"ResNet-18, {args.images:,} images, {args.runs} runs each\n{machine(original.python)}\n\n"
+    )
+    write(f"{'':<20}{'median':>10}{'fastest–slowest':>18}{'images/s':>12}\n")
+    for size, (own, theirs, _) in found.items():
+        write(table(size, own, theirs, args.images) + "\n")
+    good = True
+    write("\n")
+    for size, (own, theirs, apart) in found.items():
+        ratio = median(theirs) / median(own)
+        good &= ratio >= FASTER[size] and apart <= 1e-5
+        write(
+            f"{size}x{size}: ours is {ratio:.1f} times as fast; probabilities differ by at most "
+            f"{apart:.0e}\n"
+        )
+    write("\nimages scored   peak memory\n")
+    for count, peak in peaks.items():
+        write(f"{count:>13,}{peak:>11,.0f} MB\n")
+    return 0 if good else 1
+
+
+def _with_its_threads(side: Side) -> Side:
+    """A side that takes as many threads as it chooses."""
+    ours = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")
+    return replace(side, environment={k: v for k, v in side.environment.items() if k not in ours})
+
+
+if __name__ == "__main__":
+    sys.exit(main())
