@@ -33,13 +33,14 @@ def test_conda_pins_what_the_package_needs() -> None:
         assert requirement.specifier.contains(pin.version)
 
 
+OTHER_TORCH = not pins()["torch"].specifier.contains(version("torch"))
+
+
+@pytest.mark.skipif(OTHER_TORCH, reason="another torch than conda.yaml's was installed on purpose")
 @pytest.mark.parametrize("name", ["torch", "torchvision", "numpy", "pillow", "pyarrow"])
 def test_the_tests_run_what_conda_pins(name: str) -> None:
-    """Where they run on the same Python, so that what is tested is what runs on Azure."""
-    (pin,) = pins()[name].specifier
-    if version("torch") != next(iter(pins()["torch"].specifier)).version:
-        pytest.skip("another environment on purpose: not the newest torch")
-    assert version(name).split("+")[0] == pin.version
+    """So that what is tested is what runs on Azure."""
+    assert pins()[name].specifier.contains(version(name))
 
 
 def test_the_image_is_what_the_specs_build() -> None:
