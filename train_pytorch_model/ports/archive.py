@@ -19,7 +19,7 @@ from typing import BinaryIO, TypeVar
 
 from train_pytorch_model.errors import InvalidDatasetError, Problems, quoted, shortened
 from train_pytorch_model.ports.class_folders import is_image_name, is_litter
-from train_pytorch_model.ports.image_list import META
+from train_pytorch_model.ports.image_metadata import META
 from train_pytorch_model.ports.paths import is_safe_name, open_inside, reason
 from train_pytorch_model.ports.tar import CHUNK, DamagedArchiveError, Member, tar_members
 

@@ -14,7 +14,8 @@ from train_pytorch_model.errors import InvalidDatasetError, NotLabeledDatasetErr
 from train_pytorch_model.ports.class_folders import EXTENSIONS, read_class_folders, read_flat
 from train_pytorch_model.ports.coco import read_coco
 from train_pytorch_model.ports.image_bytes import image_bytes
-from train_pytorch_model.ports.image_list import LIST, META, SCHEMA, parsed_line, read_with_metadata
+from train_pytorch_model.ports.image_list import parsed_line
+from train_pytorch_model.ports.image_metadata import LIST, META, SCHEMA, read_with_metadata
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 from train_pytorch_model.ports.paths import reason
 

@@ -1,43 +1,29 @@
-"""The ImageDirectory with metadata: ``_meta.yaml``, ``images.lst`` and ``_schema.json``."""
+"""The ``images.lst`` of a directory with metadata: a line of JSON for each image."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
-import yaml
 from numpy.typing import NDArray
 
-from train_pytorch_model.errors import InvalidDatasetError, Problems, quoted, scalar, shortened
+from train_pytorch_model.errors import InvalidDatasetError, Problems, quoted, shortened
 from train_pytorch_model.ports.image_schema import (
     CLASSIFICATION,
     ImageSchema,
     is_text,
     label_name,
-    parse_schema,
 )
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 from train_pytorch_model.ports.paths import (
     SUSPICIOUS,
     is_safe_name,
-    open_inside,
-    read_inside,
-    reason,
 )
-from train_pytorch_model.ports.plain_yaml import load_plain
 
-META = "_meta.yaml"
-LIST = "images.lst"
-SCHEMA = "_schema.json"
-SAMPLES = "_samples.json"
-
-MAX_META_BYTES = 1 << 20
-MAX_SCHEMA_BYTES = 64 << 20
 BOM = b"\xef\xbb\xbf"
 
 _ARROW_TYPES = {
@@ -52,7 +38,7 @@ _ARROW_TYPES = {
 
 
 @dataclass
-class _Rows:
+class Rows:
     """The columns of ``images.lst``: n values each."""
 
     files: pa.StringArray
@@ -61,78 +47,31 @@ class _Rows:
     columns: dict[str, pa.Array]
 
 
-def read_with_metadata(root: Path, port: str, one_category: bool = True) -> ImageSet:
-    """Read a directory that has a ``_meta.yaml``; see ``read_image_directory``.
+def read_rows(
+    file: BinaryIO, schema: ImageSchema, port: str, name: str, one_category: bool
+) -> Rows:
+    """The columns of a list.
+
+    Args:
+        file: the list, from its beginning.
+        schema: the columns of the directory.
+        port: the name of the input, for messages.
+        name: of the list, for messages.
+        one_category: whether an image of several categories is an error; else it has no label.
 
     Raises:
-        InvalidDatasetError: one of the three files is missing or damaged; every damaged line is
-            counted and the first ten are named.
+        InvalidDatasetError: lines are damaged: all of them are counted, the first ten named.
     """
-    meta = _read_meta(root, port)
-    schema = _read_schema(root, meta.get("schema", SCHEMA), port)
-    list_name = meta.get("image_list", LIST)
-    try:
-        with open_inside(root, list_name) as file:
-            rows = _read_fast(_after_bom(file), schema)
-            if rows is None:
-                file.seek(0)
-                rows = _read_line_by_line(_after_bom(file), schema, port, list_name, one_category)
-    except OSError as error:
-        raise _unreadable(port, list_name, error) from error
-    if len(rows.files) == 0:
-        raise InvalidDatasetError(
-            f"{port}: {list_name} lists no image, expected at least one line; write the directory "
-            "again with Convert to Image Directory."
-        )
-    return ImageSet(
-        port=port,
-        root=root,
-        files=rows.files.cast(pa.binary()),
-        urls=rows.urls if rows.urls.null_count < len(rows.urls) else None,
-        labels=_class_indices(rows.labels, schema, port, list_name),
-        schema=schema,
-        columns=rows.columns,
-    )
+    rows = _read_fast(_after_bom(file), schema)
+    if rows is None:
+        file.seek(0)
+        rows = _read_line_by_line(_after_bom(file), schema, port, name, one_category)
+    return rows
 
 
-def _unreadable(port: str, name: str, error: OSError) -> InvalidDatasetError:
-    return InvalidDatasetError(
-        f"{port}: {shortened(name)!r} cannot be read ({reason(error)}), expected it in a directory "
-        f"that has a {META}; write the directory again with Convert to Image Directory."
-    )
-
-
-def read_lines(image_set: ImageSet) -> Iterator[bytes]:
-    """The n lines of the ``images.lst`` that ``image_set`` was read from, as they are.
-
-    Only a ``base_file_name`` is put in the place of the ``file_name``, as that is where the image
-    is.
-
-    Raises:
-        InvalidDatasetError: the file has not one line for each image.
-    """
-    name = _read_meta(image_set.root, image_set.port).get("image_list", LIST)
-    try:
-        with open_inside(image_set.root, name) as file:
-            lines = [line.strip() for line in _after_bom(file) if line.strip()]
-    except OSError as error:
-        raise _unreadable(image_set.port, name, error) from error
-    if len(lines) != len(image_set):
-        raise InvalidDatasetError(
-            f"{image_set.port}: found {len(lines):,} lines in {shortened(name)} for "
-            f"{len(image_set):,} images, expected a JSON object a line; write the directory again "
-            "with Convert to Image Directory."
-        )
-    for index, line in enumerate(lines):
-        if b"base_file_name" not in line:
-            yield line
-            continue
-        row = parsed_line(line, image_set.port)
-        reference = row[image_set.schema.image_ref]
-        reference.pop("base_file_name", None)
-        yield json.dumps(
-            row | {image_set.schema.image_ref: reference | {"file_name": image_set.file(index)}}
-        ).encode()
+def raw_lines(file: BinaryIO) -> list[bytes]:
+    """The lines of a list as they are; blank ones are passed over."""
+    return [line.strip() for line in _after_bom(file) if line.strip()]
 
 
 def parsed_line(line: bytes, port: str) -> dict[str, Any]:
@@ -160,91 +99,13 @@ def lines_of(image_set: ImageSet, names: Sequence[str]) -> Iterator[bytes]:
         yield json.dumps(row).encode()
 
 
-def write_with_metadata(
-    folder: Path,
-    image_set: ImageSet,
-    names: Sequence[str],
-    sample_rows: Sequence[Mapping[str, Any]],
-) -> None:
-    """Write the three files of metadata, and the samples, into ``folder``.
-
-    Args:
-        folder: the folder, which holds the images already.
-        image_set: the n images.
-        names: n paths below ``folder``, where each image is.
-        sample_rows: the rows of ``_samples.json``.
-    """
-    write_metadata(folder, image_set.schema, lines_of(image_set, names), sample_rows)
-
-
-def write_metadata(
-    folder: Path,
-    schema: ImageSchema,
-    lines: Iterable[bytes],
-    sample_rows: Sequence[Mapping[str, Any]],
-) -> None:
-    """As ``write_with_metadata``, with the ``lines`` of ``images.lst`` as they will stand there."""
-    with open(folder / LIST, "wb") as file:
-        file.writelines(line + b"\n" for line in lines)
-    (folder / SCHEMA).write_text(json.dumps(schema.document, indent=2), "ascii")
-    (folder / SAMPLES).write_text(json.dumps(sample_rows, indent=2), "ascii")
-    meta = {"type": "ImageDirectory", "extension": {}, "image_list": LIST}
-    files = {"samples": SAMPLES, "schema": SCHEMA}
-    (folder / META).write_text(yaml.safe_dump({**meta, **files}, sort_keys=False), "ascii")
-
-
-def _read_meta(root: Path, port: str) -> dict[str, Any]:
-    try:
-        meta = load_plain(read_inside(root, META, MAX_META_BYTES))
-    except OSError as error:
-        raise _unreadable(port, META, error) from error
-    except ValueError as error:
-        raise InvalidDatasetError(
-            f"{port}: {META} is not YAML ({error}), expected type: ImageDirectory; "
-            "write the directory again with Convert to Image Directory."
-        ) from error
-    kind = meta.get("type") if isinstance(meta, dict) else None
-    if not kind:
-        raise InvalidDatasetError(
-            f"{port}: {META} has no type, expected type: ImageDirectory; write the directory again "
-            "with Convert to Image Directory."
-        )
-    if kind in ("ModelDirectory", "DataFrameDirectory", "TransformationDirectory"):
-        raise InvalidDatasetError(
-            f"{port}: found a {kind}, expected an ImageDirectory; connect the output of Convert to "
-            "Image Directory, Split Image Directory or Apply Image Transformation."
-        )
-    assert isinstance(meta, dict)
-    for key in ("image_list", "schema"):
-        if not isinstance(meta.get(key, key), str):
-            raise InvalidDatasetError(
-                f"{port}: the {key} of {META} is {scalar(meta[key])}, expected a file name; write "
-                "the directory again with Convert to Image Directory."
-            )
-    return meta
-
-
-def _read_schema(root: Path, name: str, port: str) -> ImageSchema:
-    try:
-        text = read_inside(root, name, MAX_SCHEMA_BYTES).decode("utf-8-sig")
-        document = json.loads(text)
-    except OSError as error:
-        raise _unreadable(port, name, error) from error
-    except (ValueError, RecursionError) as error:
-        raise InvalidDatasetError(
-            f"{port}: {shortened(name)} is not JSON ({shortened(str(error))}); write the directory "
-            "again with Convert to Image Directory."
-        ) from error
-    return parse_schema(document, port)
-
-
 def _after_bom(file: BinaryIO) -> BinaryIO:
     if file.read(len(BOM)) != BOM:
         file.seek(0)
     return file
 
 
-def _read_fast(file: BinaryIO, schema: ImageSchema) -> _Rows | None:
+def _read_fast(file: BinaryIO, schema: ImageSchema) -> Rows | None:
     """Every line at once, by pyarrow; None where any line is not of the usual form."""
     columns = schema.other_columns
     types = {name: _ARROW_TYPES.get(kind) for name, kind in columns.items()}
@@ -270,7 +131,7 @@ def _read_fast(file: BinaryIO, schema: ImageSchema) -> _Rows | None:
         return None
     values = {name: table.column(name).combine_chunks() for name in types}
     no_labels = pa.nulls(len(files), pa.string())
-    return _Rows(
+    return Rows(
         files=files,
         urls=pc.struct_field(named, "coco_url"),
         labels=values.get(schema.label_column or "", no_labels),
@@ -280,7 +141,7 @@ def _read_fast(file: BinaryIO, schema: ImageSchema) -> _Rows | None:
 
 def _read_line_by_line(
     file: BinaryIO, schema: ImageSchema, port: str, name: str, one_category: bool
-) -> _Rows:
+) -> Rows:
     """Every line by itself, so that each problem can be named.
 
     Raises:
@@ -314,7 +175,7 @@ def _read_line_by_line(
             f"{port}: {name} has {problems}. Correct these lines, or write the directory again "
             "with Convert to Image Directory."
         )
-    return _Rows(
+    return Rows(
         files=pa.array(files, pa.string()),
         urls=pa.array(urls, pa.string()),
         labels=pa.array(labels, pa.string()),
@@ -373,7 +234,7 @@ def _array(cells: list[Any]) -> pa.Array:
         return pa.array([None if cell is None else json.dumps(cell) for cell in cells])
 
 
-def _class_indices(
+def class_indices(
     names: pa.StringArray, schema: ImageSchema, port: str, list_name: str
 ) -> NDArray[np.int64]:
     """(n,) int64: the class index of each name, UNLABELLED where it is null or empty.

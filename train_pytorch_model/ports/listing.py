@@ -18,13 +18,8 @@ from train_pytorch_model.ports.image_directory import (
     samples,
     take,
 )
-from train_pytorch_model.ports.image_list import (
-    META,
-    lines_of,
-    parsed_line,
-    read_lines,
-    write_metadata,
-)
+from train_pytorch_model.ports.image_list import lines_of, parsed_line
+from train_pytorch_model.ports.image_metadata import META, read_lines, write_metadata
 from train_pytorch_model.ports.image_schema import is_text
 from train_pytorch_model.ports.image_set import ImageSet
 
