@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import Run, picture
+from tests.loading import load
 from tests.test_image_directory import (
     categories_of,
     coco_of,
@@ -22,7 +23,6 @@ from tests.test_image_directory import (
     schema_of,
 )
 from train_pytorch_model.data.decode import UnreadableImageError, read_pixels
-from train_pytorch_model.data.labelled_images import load_labelled_images
 from train_pytorch_model.ports.image_bytes import image_bytes
 from train_pytorch_model.ports.image_directory import read_image_directory
 from train_pytorch_model.ports.image_set import ImageSet
@@ -91,7 +91,7 @@ def rows_with_urls(root: Path, urls: list[str | None]) -> ImageSet:
 def test_absent_files_are_fetched(server: Server, tmp_path: Path) -> None:
     """With metadata."""
     urls: list[str | None] = [server.on(f"/{i}", (200, {}, png(i))) for i in range(3)]
-    loaded = load_labelled_images(rows_with_urls(tmp_path, urls), lambda _: None)
+    loaded = load(rows_with_urls(tmp_path, urls))
     assert loaded.unreadable == ()
     for i in range(3):
         expected = np.asarray(picture(i, 8, hue=i))
@@ -104,7 +104,7 @@ def test_absent_files_of_the_coco_form_are_fetched(server: Server, tmp_path: Pat
     for i, image in enumerate(document["images"]):
         image["coco_url"] = server.on(f"/{i}", (200, {}, png(i)))
     (tmp_path / "annotations.json").write_text(json.dumps(document))
-    loaded = load_labelled_images(read_image_directory(tmp_path, "p"), lambda _: None)
+    loaded = load(read_image_directory(tmp_path, "p"))
     assert (len(loaded), loaded.unreadable) == (2, ())
 
 

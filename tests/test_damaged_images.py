@@ -16,7 +16,9 @@ import pytest
 import torch
 from PIL import Image
 
+from tests import loading
 from tests.conftest import Arguments, Run, class_folders, picture, refused
+from tests.loading import Loaded
 from tests.test_image_directory import (
     COCO,
     Document,
@@ -29,8 +31,7 @@ from tests.test_image_directory import (
     with_metadata,
 )
 from train_pytorch_model.data import memory
-from train_pytorch_model.data.labelled_images import LabelledImages, load_labelled_images
-from train_pytorch_model.errors import InvalidDatasetError, OutOfMemoryError
+from train_pytorch_model.errors import InvalidDatasetError
 from train_pytorch_model.ports.image_directory import read_image_directory
 
 INVALID = "InvalidDatasetError (0018): training_dataset: "
@@ -485,9 +486,9 @@ def test_validation_is_checked_too(run: Run, arguments: Arguments, good: Path) -
 # --- images that cannot be read ---
 
 
-def load(root: Path) -> LabelledImages:
+def load(root: Path, cache: str = "auto") -> Loaded:
     """Read and decode a directory."""
-    return load_labelled_images(read_image_directory(root, "p"), lambda _: None)
+    return loading.load(read_image_directory(root, "p"), cache)
 
 
 def truncate(path: Path) -> None:
@@ -543,13 +544,11 @@ def hundreds(root: Path, counts: dict[str, int], broken: list[str]) -> Path:
 def test_a_few_unreadable_images_are_left_out(tmp_path: Path, broken: list[str]) -> None:
     """At most one in a hundred; the others keep their labels and pixels."""
     root = hundreds(tmp_path / "d", {"cat": 150, "dog": 150}, broken)
-    told: list[int] = []
-    loaded = load_labelled_images(read_image_directory(root, "p"), told.append)
-    assert sum(told) == 300
+    loaded = load(root)
     assert [line.split(": ")[0] for line in loaded.unreadable] == broken
     left = [f"{n}/{i:03}.png" for n in ("cat", "dog") for i in range(150)]
     left = [name for name in left if name not in broken]
-    assert [loaded.image_set.file(i) for i in range(len(loaded))] == left
+    assert loaded.files == left
     assert loaded.labels.tolist() == [int(name.startswith("dog")) for name in left]
     for pixels, name in zip(loaded.pixels, left, strict=True):
         with Image.open(root / name) as original:
@@ -659,15 +658,15 @@ def test_images_beyond_memory_lie_in_a_file(
     assert f"{tmp_path}/tmp/train-pytorch-model-" in mapped
 
 
-def test_images_beyond_memory_and_disk() -> None:
-    """A petabyte: refused at once, with what there is and what to do."""
-    with pytest.raises(OutOfMemoryError) as error:
-        memory.uint8_array((1 << 20, 1 << 10, 1 << 20), "training_dataset")
-    message = str(error.value)
-    assert message.startswith("OutOfMemoryError (0138): training_dataset: ")
-    assert "its decoded images take 1,125,899.9 GB, found " in message
-    assert "GB of disk in" in message
-    assert "Apply Image Transformation" in message
+@pytest.mark.parametrize(("free", "kept"), [(0, 0), (1000 * 48, 1000), (10**18, 1 << 40)])
+def test_images_beyond_memory_and_disk(free: int, kept: int) -> None:
+    """Of images of 4x4 that take 50 TB, as many are kept as fit; the others are read each time."""
+    if free < 10**18:
+        rows = memory.pixel_rows(1 << 40, (4, 4), "auto", memory.MemoryBudget(free))
+        assert tuple(rows.shape) == (kept, 4, 4, 3)
+    budget = memory.MemoryBudget(free)
+    assert budget.take(kept * 48)
+    assert budget.left == free - kept * 48
 
 
 def test_available_memory_is_a_sane_number() -> None:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tests.conftest import Arguments, Run, class_folders, picture, refused
-from train_pytorch_model.data.labelled_images import load_labelled_images
+from tests.loading import load
 from train_pytorch_model.ports.image_directory import (
     labelled,
     read_image_directory,
@@ -134,7 +134,7 @@ def test_with_metadata(tmp_path: Path) -> None:
     }
     assert found.schema.classes == ("cat", "dog")
     assert labelled(found) is found
-    loaded = load_labelled_images(found, lambda _: None)
+    loaded = load(found)
     assert loaded.labels.tolist() == [1, 0, 1]
     for i in range(3):
         np.testing.assert_array_equal(loaded.pixels[i].numpy(), np.asarray(picture(i, size=8)))
@@ -338,7 +338,7 @@ def test_class_folders(tmp_path: Path) -> None:
     expected = [name.split("/", maxsplit=1)[0] for name in sorted(names)]
     assert values_of(found)["columns"] == {"category": expected, "id": list(range(len(names)))}
     assert [found.schema.classes[i] for i in found.labels] == expected
-    assert len(load_labelled_images(found, lambda _: None)) == len(names)
+    assert len(load(found)) == len(names)
 
 
 def test_file_names_that_are_not_utf_8(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_file_names_that_are_not_utf_8(tmp_path: Path) -> None:
     picture(9, size=8).save(root / "cat" / name)
     found = read_image_directory(root, "p")
     assert f"cat/{name}" in values_of(found)["files"]
-    assert len(load_labelled_images(found, lambda _: None)) == 3
+    assert len(load(found)) == 3
     assert len(samples(found)) == 3
 
 
@@ -383,7 +383,7 @@ def test_coco(tmp_path: Path) -> None:
         "labels": [1, 0, 1, UNLABELLED],
         "columns": {"id": [1, 2, 3, 77], "category": ["cat", "dog", "cat", None]},
     }
-    assert len(load_labelled_images(labelled(found), lambda _: None)) == 3
+    assert len(load(labelled(found))) == 3
 
 
 def test_coco_is_the_first_json_that_is_annotations(tmp_path: Path) -> None:
@@ -572,6 +572,6 @@ def test_modes_may_be_mixed(tmp_path: Path) -> None:
         ending = "jpg" if mode == "YCbCr" else "tif"
         source.convert(mode).save(root / f"dog/{mode}.{ending}")
     Image.fromarray(np.zeros((8, 8), np.uint16)).save(root / "dog/deep.png")
-    loaded = load_labelled_images(read_image_directory(root, "p"), lambda _: None)
+    loaded = load(read_image_directory(root, "p"))
     assert tuple(loaded.pixels.shape) == (12, 8, 8, 3)
     assert loaded.unreadable == ()

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from tests.conftest import Arguments, Run, class_folders, create, refused
 from tests.scoring import mean_loss
-from train_pytorch_model.data.batches import TrainingBatches, permutation
-from train_pytorch_model.data.labelled_images import load_labelled_images
+from train_pytorch_model.data.batches import FromHost, TrainingBatches, permutation
+from train_pytorch_model.data.labelled_images import open_labelled_images
+from train_pytorch_model.data.memory import MemoryBudget
 from train_pytorch_model.ports.image_directory import read_image_directory
 
 FILES = {
@@ -97,7 +98,7 @@ def test_the_files_of_a_trained_model(run: Run, arguments: Arguments) -> None:
 def test_it_learns(run: Run, arguments: Arguments, tmp_path: Path) -> None:
     """Pictures of two colours, from random weights."""
     many = class_folders(tmp_path / "many", {"cat": 40, "dog": 40})
-    train(run, {"--train-data-path": many, "--epochs": 4, "--learning-rate": 0.01})
+    train(run, {"--train-data-path": many, "--epochs": 4, "--learning-rate": 0.001})
     best = [row for row in history(output_of(arguments)) if row["best"] == "True"]
     assert float(best[0]["validation_top1"]) == 1.0
 
@@ -150,9 +151,10 @@ def test_patience_stops_early(run: Run, arguments: Arguments, contrary: Path) ->
 @pytest.mark.parametrize(("batch_size", "steps"), [(4, 3), (5, 2), (12, 1), (13, 1), (1000, 1)])
 def test_the_last_incomplete_batch_is_left_out(training: Path, batch_size: int, steps: int) -> None:
     """Of 12 images, unless it is the only one."""
-    images = load_labelled_images(read_image_directory(training, "training_dataset"), lambda _: 0)
-    batches = TrainingBatches(images, batch_size, seed=1, device=torch.device("cpu"))
-    sizes = [len(labels) for _, labels in batches.epoch(0)]
+    image_set = read_image_directory(training, "training_dataset")
+    images = open_labelled_images(image_set, "auto", MemoryBudget.of_this_machine())
+    batches = TrainingBatches(FromHost(images, torch.device("cpu")), batch_size, seed=1)
+    sizes = [len(batch.labels) for batch in batches.epoch(0)]
     assert sizes == [min(batch_size, 12)] * steps == [min(batch_size, 12)] * len(batches)
 
 

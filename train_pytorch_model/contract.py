@@ -47,6 +47,24 @@ TRAIN_PYTORCH_MODEL = Component(
     settings=(
         DEVICE,
         Parameter(
+            name="precision",
+            flag="--precision",
+            type=str,
+            default="auto",
+            choices=("auto", "float32", "bfloat16"),
+            help="What the network computes in while it trains; auto takes bfloat16 on a GPU that "
+            "has it, else float32.",
+        ),
+        Parameter(
+            name="cache",
+            flag="--cache",
+            type=str,
+            default="auto",
+            choices=("auto", "memory", "disk", "none"),
+            help="Where decoded images are kept; auto takes memory, the disk where that is too "
+            "little, and decodes anew in each epoch what fits nowhere.",
+        ),
+        Parameter(
             name="warmup_epochs",
             flag="--num-warmup-steps",
             type=int,

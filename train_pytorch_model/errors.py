@@ -8,6 +8,7 @@
     │                                    0007   … is above its maximum
     ├── InvalidDatasetError              0018   an image directory cannot be used
     ├── NotLabeledDatasetError           0024   an image directory has no labels
+    ├── StorageTimeoutError              0072   the storage does not answer
     ├── UnableToDeserializeModelError    0082   a file of weights is not the model's
     ├── OutOfMemoryError                 0138   the data or a batch does not fit
     ├── InvalidTransformationDirectoryError
@@ -66,6 +67,12 @@ class NotLabeledDatasetError(UserError):
     """An image directory has no labels to train from."""
 
     default_code = "0024"
+
+
+class StorageTimeoutError(UserError):
+    """The storage of an input has not answered for a long time."""
+
+    default_code = "0072"
 
 
 class UnableToDeserializeModelError(UserError):

@@ -11,7 +11,8 @@ class Job:
     """The three inputs, the output, the parameters, and the settings that need no thought.
 
     ``warmup_epochs`` (≥ 0) and ``print_frequency`` (batches, ≥ 1) are the original's
-    ``--num-warmup-steps`` and ``--print-freq``; ``device`` is ``auto``, ``cpu`` or ``cuda``.
+    ``--num-warmup-steps`` and ``--print-freq``; ``device``, ``precision`` and ``cache`` are
+    settings of ``contract.py``.
     """
 
     untrained_model: Path
@@ -22,3 +23,5 @@ class Job:
     warmup_epochs: int = 0
     print_frequency: int = 100
     device: str = "auto"
+    precision: str = "auto"
+    cache: str = "auto"

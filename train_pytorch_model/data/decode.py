@@ -2,6 +2,9 @@
 
 import io
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -39,8 +42,17 @@ def read_pixels(image_set: ImageSet, index: int) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: it cannot be read or decoded; the message says why.
     """
+    return decode(read_content(image_set, index))
+
+
+def read_content(image_set: ImageSet, index: int) -> bytes:
+    """The file of one image, not decoded.
+
+    Raises:
+        UnreadableImageError: it cannot be read; the message says why.
+    """
     try:
-        return decode(image_bytes(image_set, index))
+        return image_bytes(image_set, index)
     except OSError as error:
         raise UnreadableImageError(reason(error)) from error
 
@@ -75,6 +87,14 @@ def decode(content: bytes) -> NDArray[np.uint8]:
         raise
     except Exception as error:  # Pillow raises anything on damaged files: struct.error, KeyError, …
         raise UnreadableImageError(_why(error)) from error
+
+
+@contextmanager
+def without_warnings() -> Iterator[None]:
+    """Within the block, Pillow does not warn of odd metadata: the pixels are what counts."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        yield
 
 
 def to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:

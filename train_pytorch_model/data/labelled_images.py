@@ -1,127 +1,281 @@
-"""ImageSet → pixels and labels: every image decoded once, all of one size."""
+"""ImageSet → pixels and labels: images decoded while they are already being used."""
 
-import warnings
+import math
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from threading import Lock
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from threading import Lock, Semaphore
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train_pytorch_model.data.decode import UnreadableImageError, read_pixels
-from train_pytorch_model.data.memory import uint8_array
+from train_pytorch_model.data.decode import UnreadableImageError, decode, read_content
+from train_pytorch_model.data.memory import MemoryBudget, pixel_rows
+from train_pytorch_model.data.read_ahead import ReadAhead, decoders
 from train_pytorch_model.data.threads import in_threads
-from train_pytorch_model.errors import InvalidDatasetError, examples, shortened
-from train_pytorch_model.ports.image_directory import take
+from train_pytorch_model.errors import (
+    InvalidDatasetError,
+    StorageTimeoutError,
+    examples,
+    quoted,
+    shortened,
+)
 from train_pytorch_model.ports.image_set import ImageSet
 
 MAX_UNREADABLE = 0.01
 """The part of a data set that may be left out because it cannot be decoded."""
 
-Progress = Callable[[int], object]
-"""Is told how many more images have been read."""
+PATIENCE_S = 300.0
+"""How long the storage may give no image at all, before the run ends."""
+
+AHEAD_BYTES = 256 << 20
+"""What is decoded ahead of its use, where it is not kept."""
+
+_UNREAD, _READ, _UNREADABLE = range(3)
 
 
-@dataclass(frozen=True)
 class LabelledImages:
-    """The n decoded images of a data set.
+    """The n images of a data set whose images all have a label.
+
+    Each image is read once, by threads, in the order in which it is first wanted, and kept as
+    bytes; what does not fit is read anew each time. A few unreadable images (at most
+    MAX_UNREADABLE of them, never all of a category) are left out. More of them, or another size,
+    end the run at the next batch, with everything that is wrong in one message.
 
     Attributes:
-        image_set: the images that could be read, in order: n of them.
-        pixels: (n, height, width, 3) uint8, RGB; on the CPU.
+        image_set: the images, readable or not.
+        size: (height, width) in pixels, of each.
         labels: (n,) int64, indices into ``image_set.schema.classes``.
-        unreadable: ``path: why`` of each image that was left out.
+        checksums: (n,) uint32, of each image's file; 0 where it has not been read yet.
+        all_in_memory: whether each image is in memory once it has been read.
     """
 
-    image_set: ImageSet
-    pixels: Tensor
-    labels: Tensor
-    unreadable: tuple[str, ...]
+    def __init__(
+        self,
+        image_set: ImageSet,
+        size: tuple[int, int],
+        rows: Tensor,
+        expected_checksums: NDArray[np.uint32] | None = None,
+    ) -> None:
+        count = len(image_set)
+        self.image_set = image_set
+        self.size = size
+        self.labels = torch.from_numpy(image_set.labels)
+        self.all_in_memory = len(rows) == count and not rows.is_shared()  # type: ignore[no-untyped-call]  # torch does not type it
+        self.checksums = np.zeros(count, np.uint32)
+        if expected_checksums is not None:
+            self.checksums[:] = expected_checksums
+        self._rows = rows
+        self._not_kept: dict[int, Tensor] = {}
+        self._outcomes = np.full(count, _UNREAD, np.uint8)
+        self._sizes: Counter[tuple[int, int]] = Counter()
+        self._why: dict[int, str] = {}
+        self._changed: set[int] = set()
+        self._lock = Lock()
+        self._decoding = Semaphore(decoders())
+        self._background: ReadAhead | None = None
 
     def __len__(self) -> int:
-        return len(self.labels)
+        """All images, readable or not."""
+        return len(self.image_set)
 
     @property
-    def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
-        return self.pixels.shape[1], self.pixels.shape[2]
+    def readable(self) -> NDArray[np.int64]:
+        """(m,) int64: the indices of the images that have been read."""
+        return np.flatnonzero(self._outcomes == _READ)
+
+    @property
+    def unreadable(self) -> tuple[str, ...]:
+        """``path: why`` of each image that was found to be unreadable, in order."""
+        return tuple(f"{self.image_set.file(i)}: {self._why[i]}" for i in sorted(self._why))
 
     @property
     def images_per_category(self) -> dict[str, int]:
-        """How many images each declared category has, by name."""
-        counts = Counter(self.labels.tolist())
-        return {name: counts[index] for index, name in self.image_set.schema.categories.items()}
+        """How many readable images each declared category has, by name."""
+        counts = np.bincount(self.labels.numpy()[self._outcomes != _UNREADABLE])
+        categories = self.image_set.schema.categories.items()
+        return {name: int(counts[i]) if i < len(counts) else 0 for i, name in categories}
+
+    def read_in_background(self) -> None:
+        """Begin to read all images, if all of them can be kept."""
+        if len(self._rows) == len(self):
+            self._background = ReadAhead(self._read, np.arange(len(self)))
+
+    def check(self) -> None:
+        """End the run as soon as it is known that it must end.
+
+        Raises:
+            InvalidDatasetError, StorageTimeoutError: as ``batches``.
+        """
+        with self._lock:
+            too_many = len(self._why) > MAX_UNREADABLE * len(self)
+            wrong = too_many or len(self._sizes) > 1 or bool(self._changed)
+        if wrong:
+            self.finish()
+
+    def batches(self, chosen: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """The images of each batch, read ahead in that order.
+
+        Args:
+            chosen: for each batch, the indices (b,) int64 of its images.
+
+        Yields:
+            For each batch, the indices of its readable images, (r,) int64 with r ≤ b; and their
+            pixels, (r, height, width, 3) uint8.
+
+        Raises:
+            InvalidDatasetError: too many images are unreadable, or they are not of one size, or
+                have changed since they were read before.
+            StorageTimeoutError: no image at all could be read for PATIENCE_S.
+        """
+        order = torch.cat([*chosen, torch.empty(0, dtype=torch.int64)]).numpy()
+        largest = max(map(len, chosen), default=0)
+        with self._reading(order, largest) as reading:
+            for batch in chosen:
+                indices = batch.numpy()
+                self._wait(reading, indices)
+                self.check()
+                present = indices[self._outcomes[indices] == _READ]
+                yield torch.from_numpy(present), self._gathered(present, reading)
+
+    def finish(self) -> None:
+        """Read what has not been read yet, and check all of it.
+
+        Raises:
+            InvalidDatasetError, StorageTimeoutError: as ``batches``.
+        """
+        self._read_rest()
+        self._raise_if_wrong()
+
+    @contextmanager
+    def _reading(self, order: NDArray[np.int64], largest: int) -> Iterator[ReadAhead]:
+        """Threads that read what of ``order`` is not at hand."""
+        if self._background is not None:
+            yield self._background
+            return
+        outcomes = self._outcomes[order]
+        again = (outcomes == _READ) & (order >= len(self._rows))
+        wanted = order[(outcomes == _UNREAD) | again]
+        room = None
+        if len(self._rows) < len(self):
+            fitting = AHEAD_BYTES // (math.prod(self.size) * 3)
+            room = max(2 * largest, min(fitting, len(self)))
+        with closing(ReadAhead(self._read, wanted, room)) as reading:
+            yield reading
+        self._not_kept.clear()
+
+    def _wait(self, reading: ReadAhead, indices: NDArray[np.int64]) -> None:
+        if reading.wait(indices, PATIENCE_S):
+            return
+        waiting = indices[self._outcomes[indices] == _UNREAD]
+        name = self.image_set.file(int((waiting if len(waiting) else indices)[0]))
+        raise StorageTimeoutError(
+            f"{self.image_set.port}: no image could be read for {PATIENCE_S:.0f} s, waiting for "
+            f"{shortened(name)!r}, expected the storage to answer; check it, and run again."
+        )
+
+    def _read(self, index: int) -> None:
+        """Read one image, in any thread."""
+        try:
+            content = read_content(self.image_set, index)
+            with self._decoding:
+                pixels = torch.from_numpy(decode(content))
+        except UnreadableImageError as error:
+            with self._lock:
+                if self._outcomes[index] == _READ:
+                    self._changed.add(index)
+                else:
+                    self._outcomes[index], self._why[index] = _UNREADABLE, str(error)
+            return
+        right = tuple(pixels.shape[:2]) == self.size
+        if right and index < len(self._rows):
+            self._rows[index] = pixels
+        checksum = zlib.crc32(content) or 1
+        with self._lock:
+            if self.checksums[index] not in (0, checksum):
+                self._changed.add(index)
+            if self._outcomes[index] == _UNREAD:
+                self._sizes[pixels.shape[0], pixels.shape[1]] += 1
+            self._outcomes[index], self.checksums[index] = _READ, checksum
+            if right and index >= len(self._rows):
+                self._not_kept[index] = pixels
+
+    def _gathered(self, present: NDArray[np.int64], reading: ReadAhead) -> Tensor:
+        """(r, height, width, 3) uint8."""
+        kept = len(self._rows)
+        if kept == len(self):
+            return self._rows[torch.from_numpy(present)]
+        with self._lock:
+            new = {int(i): self._not_kept.pop(int(i)) for i in present if i >= kept}
+        reading.release(len(present))
+        return torch.stack([new[i] if i in new else self._rows[i] for i in present.tolist()])
+
+    def _read_rest(self) -> None:
+        unread = np.flatnonzero(self._outcomes == _UNREAD)
+        if not len(unread):
+            return
+        if self._background is not None:
+            self._wait(self._background, unread)
+            return
+        with closing(ReadAhead(self._read_and_drop, unread)) as reading:
+            self._wait(reading, unread)
+
+    def _read_and_drop(self, index: int) -> None:
+        self._read(index)
+        with self._lock:
+            self._not_kept.pop(index, None)
+
+    def _raise_if_wrong(self) -> None:
+        _check_unchanged(self.image_set, self._changed)
+        _check_unreadable(self.image_set, self._why)
+        _check_sizes(self.image_set, self._sizes)
 
 
-def load_labelled_images(image_set: ImageSet, progress: Progress) -> LabelledImages:
-    """Decode every image of a data set whose images all have a label.
+def open_labelled_images(
+    image_set: ImageSet,
+    cache: str,
+    budget: MemoryBudget,
+    expected_checksums: NDArray[np.uint32] | None = None,
+) -> LabelledImages:
+    """The images of a data set, of which one has been decoded: it tells the size of all.
 
-    A few unreadable images (at most MAX_UNREADABLE of them, never all of a class) are left out.
+    Args:
+        image_set: the images, all of which have a label.
+        cache: where decoded images are kept; see ``memory.pixel_rows``.
+        budget: of memory.
+        expected_checksums: (n,) uint32, those of an earlier run; 0 where it had read no image.
 
     Raises:
-        InvalidDatasetError: more are unreadable, or the images are not of one size.
-        OutOfMemoryError: the decoded images fit neither in memory nor on disk.
+        InvalidDatasetError: no image can be read.
     """
-    pixels = _Pixels(image_set)
-    sizes: Counter[tuple[int, int]] = Counter()
-    unreadable: dict[int, str] = {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's, of odd metadata; the pixels are what counts
-        for index, outcome in enumerate(_decode_all(pixels, image_set)):
-            if isinstance(outcome, str):
-                unreadable[index] = outcome
-            else:
-                sizes[outcome] += 1
-            progress(1)
-    _check_unreadable(image_set, unreadable)
-    _check_sizes(image_set, sizes)
-    assert pixels.array is not None, "an image set without a readable image is refused above"
-    readable, kept = image_set, pixels.array
-    if unreadable:
-        keep = np.delete(np.arange(len(image_set)), list(unreadable))
-        readable, kept = take(image_set, keep), _closed_up(kept, keep)
-    return LabelledImages(
-        image_set=readable,
-        pixels=kept,
-        labels=torch.from_numpy(readable.labels),
-        unreadable=tuple(f"{image_set.file(i)}: {why}" for i, why in unreadable.items()),
-    )
 
-
-class _Pixels:
-    """(n, height, width, 3) uint8, made when the first readable image tells its size."""
-
-    def __init__(self, image_set: ImageSet) -> None:
-        self.array: Tensor | None = None
-        self._image_set = image_set
-        self._lock = Lock()
-
-    def put(self, index: int, image: NDArray[np.uint8]) -> None:
-        """Keep an image (height, width, 3), unless it is of another size than the first."""
-        with self._lock:
-            if self.array is None:
-                shape = (len(self._image_set), *image.shape)
-                self.array = uint8_array(shape, self._image_set.port)
-        if image.shape == self.array.shape[1:]:
-            self.array[index] = torch.from_numpy(image)
-
-
-def _decode_all(pixels: _Pixels, image_set: ImageSet) -> Iterator[tuple[int, int] | str]:
-    """Fill ``pixels``; yields for each image, in order, its (height, width) or why it is none."""
-
-    def decode_one(index: int) -> tuple[int, int] | str:
+    def size_of(index: int) -> tuple[int, int] | None:
         try:
-            image = read_pixels(image_set, index)
-        except UnreadableImageError as error:
-            return str(error)
-        pixels.put(index, image)
-        return image.shape[0], image.shape[1]
+            pixels = decode(read_content(image_set, index))
+        except UnreadableImageError:
+            return None
+        return pixels.shape[0], pixels.shape[1]
 
-    return in_threads(decode_one, len(image_set))
+    sizes = (size for size in in_threads(size_of, len(image_set), decoders()) if size)
+    size = next(sizes, (0, 0))
+    rows = pixel_rows(len(image_set), size, cache, budget)
+    images = LabelledImages(image_set, size, rows, expected_checksums)
+    if size == (0, 0):
+        images.finish()
+    return images
+
+
+def _check_unchanged(image_set: ImageSet, changed: set[int]) -> None:
+    if changed:
+        files = [image_set.file(index) for index in sorted(changed)]
+        raise InvalidDatasetError(
+            f"{image_set.port}: {len(files):,} of {len(image_set):,} images have changed since "
+            f"they were first read: {quoted(files)}; expected the same files throughout a run. Put "
+            "them back, or begin anew."
+        )
 
 
 def _check_unreadable(image_set: ImageSet, unreadable: dict[int, str]) -> None:
@@ -148,19 +302,11 @@ def _check_unreadable(image_set: ImageSet, unreadable: dict[int, str]) -> None:
 def _check_sizes(image_set: ImageSet, sizes: Counter[tuple[int, int]]) -> None:
     if len(sizes) <= 1:
         return
-    counts = examples(
-        [f"{count:,} of {width}x{height}" for (height, width), count in sizes.most_common()]
-    )
+    # Ties in the order of their sizes: the order of reading is the threads'.
+    common = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
+    counts = examples([f"{count:,} of {width}x{height}" for (height, width), count in common])
     raise InvalidDatasetError(
         f"{image_set.port}: images have {len(sizes):,} sizes (width x height): {counts}; expected "
         "one. Bring them to one size with Init Image Transformation (Resize, then Center crop) and "
         "Apply Image Transformation."
     )
-
-
-def _closed_up(pixels: Tensor, keep: NDArray[Any]) -> Tensor:
-    """Move the kept rows to the front, in place: a second array might not fit in memory."""
-    for target, source in enumerate(keep):
-        if target != source:
-            pixels[target] = pixels[int(source)]
-    return pixels[: len(keep)]

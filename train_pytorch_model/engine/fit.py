@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,6 +20,9 @@ from train_pytorch_model.report.metrics import EpochMetrics, MetricSink
 
 MOMENTUM = 0.9
 WEIGHT_DECAY = 1e-4
+
+FLOAT32 = nullcontext()
+"""The precision of a network that nothing is said about."""
 
 
 @dataclass(frozen=True)
@@ -46,21 +50,24 @@ def fit(
     params: TrainingParams,
     sink: MetricSink,
     warmup_epochs: int = 0,
+    precision: AbstractContextManager[object] = FLOAT32,
 ) -> Fit:
     """Train ``net`` in place; it ends with the weights of the epoch of lowest validation loss.
 
-    SGD with Nesterov momentum 0.9 and weight decay 1e-4, as the original's.
+    Args:
+        net: the network, on the device.
+        training: the images to train on.
+        validation: those to choose the best epoch by.
+        params: of the run.
+        sink: is told of each batch and epoch.
+        warmup_epochs: how many epochs the learning rate rises.
+        precision: a context in which the network computes while it trains; it is evaluated in
+            float32.
 
     Raises:
         DivergedError: the training or the validation loss became infinite or not a number.
     """
-    optimizer = torch.optim.SGD(
-        net.parameters(),
-        lr=params.learning_rate,
-        momentum=MOMENTUM,
-        weight_decay=WEIGHT_DECAY,
-        nesterov=True,
-    )
+    optimizer = sgd(net, params.learning_rate)
     if params.learning_rate > torch.finfo(torch.float32).max:
         _check_finite(math.inf, "training", 0, params)  # the first step would overflow
     torch.manual_seed(seed_of_64_bits(params.random_seed))  # of what the network drops out
@@ -72,7 +79,9 @@ def fit(
     for epoch in range(params.epochs):
         started = time.perf_counter()
         rate = learning_rate(epoch, params.epochs, params.learning_rate, warmup_epochs)
-        training_loss, training_top1, _ = train_epoch(net, training, epoch, rate, optimizer, sink)
+        training_loss, training_top1, _ = train_epoch(
+            net, training, epoch, rate, optimizer, sink, precision
+        )
         trained = time.perf_counter()
         _check_finite(training_loss, "training", epoch, params)
         validation_loss, top1, top5 = evaluate(net, validation)
@@ -111,31 +120,62 @@ def train_epoch(
     rate: float,
     optimizer: torch.optim.Optimizer,
     sink: MetricSink,
+    precision: AbstractContextManager[object],
 ) -> tuple[float, float, float]:
     """One pass over the training batches; mean loss, top-1 and top-5 accuracy while training."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     net.train()
-    sums = Sums(batches.device)
-    for images, labels in batches.epoch(epoch):
-        logits = net(images)
-        loss = cross_entropy(logits, labels)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
-        optimizer.step()
-        sums.add(logits, labels, loss)
-        sink.batch(len(labels), loss)
+    sums = Sums()
+    for batch in batches.epoch(epoch):
+        logits, loss = train_step(net, optimizer, batch.images, batch.labels, precision)
+        sums.add(logits, batch.labels, loss)
+        sink.batch(len(batch.labels), loss)
     return sums.means()
+
+
+def sgd(net: nn.Module, rate: float) -> torch.optim.SGD:
+    """SGD with Nesterov momentum 0.9 and weight decay 1e-4, as the original's."""
+    return torch.optim.SGD(
+        net.parameters(),
+        lr=rate,
+        momentum=MOMENTUM,
+        weight_decay=WEIGHT_DECAY,
+        nesterov=True,
+        fused=True,  # one pass over the weights instead of four
+    )
+
+
+def train_step(
+    net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: Tensor,
+    labels: Tensor,
+    precision: AbstractContextManager[object] = FLOAT32,
+) -> tuple[Tensor, Tensor]:
+    """One step on images (b, 3, height, width) and labels (b,).
+
+    Returns:
+        The logits (b, classes) float32, and their mean cross-entropy, a scalar.
+    """
+    with precision:
+        logits = net(images)
+    logits = logits.float()
+    loss = cross_entropy(logits, labels)
+    optimizer.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
+    optimizer.step()
+    return logits, loss
 
 
 @torch.inference_mode()
 def evaluate(net: nn.Module, batches: ValidationBatches) -> tuple[float, float, float]:
     """One pass over the validation batches; mean loss, top-1 and top-5 accuracy."""
     net.eval()
-    sums = Sums(batches.device)
-    for images, labels in batches:
-        logits = net(images)
-        sums.add(logits, labels, cross_entropy(logits, labels))
+    sums = Sums()
+    for batch in batches:
+        logits = net(batch.images)
+        sums.add(logits, batch.labels, cross_entropy(logits, batch.labels))
     return sums.means()
 
 

@@ -1,14 +1,19 @@
 """Where a run computes, and how exactly: settled once, before training."""
 
+import ctypes
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 
+from train_pytorch_model.data.cgroup import cpus
 from train_pytorch_model.engine.launcher import has_metrics_service, world_size
 from train_pytorch_model.errors import OutOfMemoryError, UserError
+
+SMALL_IMAGE = 64
+"""Below this edge, in pixels, a CPU is faster with each channel apart (benchmarks.training)."""
 
 
 @dataclass(frozen=True)
@@ -19,18 +24,34 @@ class Runtime:
         device: what trains, ``cpu`` or ``cuda``.
         name: its name for people.
         tracked: whether the run has a metrics service, as a job on Azure has.
+        bfloat16: whether the network computes in bfloat16 while it trains; its weights, and what
+            the loss and the optimiser do, are float32 always.
     """
 
     device: torch.device
     name: str
     tracked: bool
+    bfloat16: bool = False
+
+    def precision(self) -> AbstractContextManager[object]:
+        """Within the context, a network computes in the precision of the run."""
+        if self.bfloat16:
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def memory_format(self, size: tuple[int, int]) -> torch.memory_format:
+        """How images of ``size``, (height, width), and weights lie in memory to be fastest."""
+        if self.device.type == "cpu" and min(size) < SMALL_IMAGE:
+            return torch.contiguous_format
+        return torch.channels_last
 
 
-def start(device: str) -> Runtime:
+def start(device: str, precision: str = "auto") -> Runtime:
     """Choose the device, and the deterministic form of every operation on it that has one.
 
     Args:
         device: ``auto`` (a GPU where there is one, else the CPU), ``cpu`` or ``cuda``.
+        precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU that has it.
 
     Raises:
         UserError: ``cuda`` was asked for and there is no GPU; or the run was launched as one of
@@ -53,11 +74,39 @@ def start(device: str) -> Runtime:
     # PyTorch warns, once, of an operation that it cannot make deterministic on this device.
     # torch.use_deterministic_algorithms is the same, and imports torch.compile, for a second.
     torch.set_deterministic_debug_mode("warn")
+    # Nothing here reads memory that it has not written; filling it takes a fifth of a step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     torch.backends.cudnn.benchmark = False
     tracked = has_metrics_service()
     if device == "cpu" or not available:
-        return Runtime(torch.device("cpu"), f"CPU, {torch.get_num_threads()} threads", tracked)
-    return Runtime(torch.device("cuda"), torch.cuda.get_device_name(), tracked)
+        _keep_freed_memory()
+        _use_cpus()
+        name = f"CPU, {torch.get_num_threads()} threads"
+        return Runtime(torch.device("cpu"), name, tracked, precision == "bfloat16")
+    bfloat16 = precision == "bfloat16" or (
+        precision == "auto" and torch.cuda.is_bf16_supported(including_emulation=False)
+    )
+    return Runtime(torch.device("cuda"), torch.cuda.get_device_name(), tracked, bfloat16)
+
+
+def _keep_freed_memory() -> None:
+    """Have the allocator keep what is freed: each step takes the same memory again.
+
+    glibc's malloc gives large blocks back to the system, which clears each page anew. See
+    mallopt(3) for the two numbers.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
+    if mallopt is not None:
+        trim_threshold, mmap_threshold = -1, -3
+        mallopt(mmap_threshold, 1 << 30)
+        mallopt(trim_threshold, 1 << 30)
+
+
+def _use_cpus() -> None:
+    """Use no more threads than the container's quota of processors: the others would only wait."""
+    quota = cpus()
+    if quota is not None and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(min(quota, torch.get_num_threads()))
 
 
 @contextmanager

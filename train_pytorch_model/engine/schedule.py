@@ -1,5 +1,7 @@
 """The learning rate of each epoch: the original's rule."""
 
+from collections.abc import Iterable
+
 FINAL_RATE = 1e-7
 WARMUP_RATE = 1e-4
 POWER = 2
@@ -21,3 +23,21 @@ def learning_rate(epoch: int, epochs: int, initial: float, warmup_epochs: int = 
         return WARMUP_RATE + (initial - WARMUP_RATE) * epoch / warmup_epochs
     remaining = 1 - (epoch - warmup_epochs) / (epochs - warmup_epochs)
     return float((initial - FINAL_RATE) * remaining**POWER + FINAL_RATE)
+
+
+def decayed(rates: Iterable[float], steps: int, momentum: float, weight_decay: float) -> float:
+    """What SGD with Nesterov momentum leaves of a weight of 1 whose gradient is always zero.
+
+    Args:
+        rates: the learning rate of each epoch.
+        steps: how many there are in an epoch.
+        momentum: of the optimiser.
+        weight_decay: of the optimiser.
+    """
+    weight, velocity = 1.0, 0.0
+    for rate in rates:
+        for _ in range(steps):
+            gradient = weight_decay * weight
+            velocity = momentum * velocity + gradient
+            weight -= rate * (gradient + momentum * velocity)
+    return weight

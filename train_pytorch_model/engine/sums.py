@@ -7,9 +7,9 @@ from torch import Tensor
 class Sums:
     """Loss and correct answers over images, added up on the device without waiting for it."""
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self) -> None:
         self.images = 0
-        self._sums = torch.zeros(3, dtype=torch.float64, device=device)
+        self._sums = torch.zeros((), dtype=torch.float64)
 
     def add(self, logits: Tensor, labels: Tensor, loss: Tensor) -> None:
         """Add a batch: logits (b, classes), labels (b,) int64, and its mean loss, a scalar."""
@@ -17,7 +17,7 @@ class Sums:
         top = logits.detach().topk(min(5, logits.shape[1]), dim=1).indices
         hits = top == labels[:, None]
         self.images += count
-        self._sums += torch.stack(
+        self._sums = self._sums + torch.stack(
             (loss.detach().double() * count, hits[:, 0].sum().double(), hits.sum().double())
         )
 

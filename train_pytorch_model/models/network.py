@@ -23,6 +23,7 @@ from train_pytorch_model.models.architectures import (
     architecture_in,
     family_of,
 )
+from train_pytorch_model.models.kernels import trim_kernels, whole_state_dict
 from train_pytorch_model.models.torchvision_networks import networks
 from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
 from train_pytorch_model.params import seed_of_64_bits
@@ -106,9 +107,27 @@ def network(directory: ModelDirectory, labels: Sequence[str], seed: int) -> nn.M
     return net
 
 
-def original_state_dict(net: nn.Module) -> dict[str, Tensor]:
-    """The network's state dict under the original's names, on the CPU."""
-    return {PREFIX + key: value.detach().cpu() for key, value in net.state_dict().items()}
+def original_state_dict(net: nn.Module, unreached: float = 1.0) -> dict[str, Tensor]:
+    """The network's state dict under the original's names, on the CPU, in PyTorch's usual layout.
+
+    Args:
+        net: as ``network`` gives it; ``fit_to_sizes`` may have been called.
+        unreached: see ``kernels.whole_state_dict``.
+    """
+    return {
+        PREFIX + key: value.detach().cpu().contiguous()
+        for key, value in whole_state_dict(net, unreached).items()
+    }
+
+
+def fit_to_sizes(net: nn.Module, directory: ModelDirectory, sizes: set[tuple[int, int]]) -> None:
+    """Have ``net`` compute the same in less time, for images of these sizes (height, width) only.
+
+    See ``kernels``. Its state dict is another after that; ``original_state_dict`` makes it whole.
+    """
+    _, architecture = _looked_up(directory)
+    skeleton = unfilled_network(directory.spec, architecture, 2).to("meta")
+    trim_kernels(net, skeleton, sizes)
 
 
 def build(spec: ModelSpec, architecture: Architecture, classes: int) -> nn.Module:
