@@ -49,53 +49,34 @@ torch do.
 """
 
 import argparse
-import gzip
 import os
-import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
 
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from numpy.typing import NDArray
-from PIL import Image
 
-ROOT = Path(__file__).parent.parent
-DATA = Path("/usr/share/datasets/fashion-mnist")
-"""Where Debian's package ``dataset-fashion-mnist`` puts its files."""
-
-CLASSES = (
-    "T-shirt_top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle_boot",
+from benchmarks import command_line
+from benchmarks.command_line import BenchmarkError, exit_code, multiple_of_ten, say, words
+from benchmarks.fashion_mnist import DATA, write_class_folders
+from benchmarks.pipeline import (
+    COMPANIONS,
+    ORIGINAL_TRAIN,
+    PROBABILITY,
+    TRAIN,
+    training_flags,
+    write_untrained_model,
 )
-"""The names of Fashion-MNIST's labels 0…9."""
-
-OURS = "train_pytorch_model"
-COMPANIONS = "train_pytorch_model.companions"
-ORIGINAL = "azureml.designer.modules.dl.pytorch.train.train_pytorch_model"
-PROBABILITY = "Scored Probabilities_"
+from benchmarks.sides import Side, machine, run, sides
 
 SCORED = ("validation", "test")
 """The sets of images that are scored; the last one decides."""
-
-
-class BenchmarkError(Exception):
-    """The comparison cannot be made; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -109,117 +90,6 @@ class Quality:
 
     top1: float
     loss: float
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two that are compared: how its training is started.
-
-    Attributes:
-        name: of its files and in the progress.
-        python: its interpreter.
-        module: what ``python -m`` runs.
-        folder: the working directory.
-        environment: the environment variables.
-    """
-
-    name: str
-    python: Path
-    module: str
-    folder: Path
-    environment: Mapping[str, str]
-
-
-def sides(classic: Path, work: Path) -> tuple[Side, Side]:
-    """Ours and the original, both on the CPU with one thread.
-
-    One thread makes the numbers independent of the machine's number of cores, and is the fastest
-    where they are shared: threads that wait for a descheduled one cost several times its work.
-    """
-    ours = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1"}
-    original = {name: value for name, value in ours.items() if name != "PYTHONPATH"}
-    # Not resolved: a virtual environment's interpreter is a link, and known by the link's place.
-    python = classic.absolute() / "bin" / "python"
-    return (
-        Side("ours", Path(sys.executable), OURS, ROOT, ours),
-        Side("original", python, ORIGINAL, work, original),
-    )
-
-
-def read_idx(file: Path) -> NDArray[np.uint8]:
-    """Read an IDX file of bytes, gzipped: an array of as many dimensions as its header says."""
-    content = gzip.decompress(file.read_bytes())
-    dimensions = content[3]
-    shape = np.frombuffer(content, ">u4", count=dimensions, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
-
-
-def write_class_folders(data: Path, part: str, per_class: int, target: Path) -> None:
-    """Write the first ``per_class`` images of each class as ``target/class/number.png``.
-
-    Args:
-        data: the folder of the IDX files.
-        part: their prefix, ``train`` or ``t10k``.
-        per_class: how many images of each class.
-        target: a folder that does not exist yet.
-
-    Raises:
-        BenchmarkError: ``data`` has no such file, or too few images of a class.
-    """
-    files = [data / f"{part}-{what}-ubyte.gz" for what in ("images-idx3", "labels-idx1")]
-    for file in files:
-        if not file.is_file():
-            raise BenchmarkError(
-                f"{file} does not exist; install the Debian package dataset-fashion-mnist, or name "
-                "the folder of these files with --data."
-            )
-    images, labels = map(read_idx, files)
-    for label, name in enumerate(CLASSES):
-        chosen = np.flatnonzero(labels == label)[:per_class]
-        if len(chosen) < per_class:
-            raise BenchmarkError(
-                f"{files[0]} has {len(chosen)} images of {name}, expected at least {per_class}."
-            )
-        (target / name).mkdir(parents=True)
-        for index in chosen.tolist():
-            Image.fromarray(images[index]).save(target / name / f"{index:05d}.png")
-
-
-def training_flags(work: Path, output: Path, seed: int, epochs: int) -> list[str]:
-    """The flags of a training, which ours and the original share."""
-    flags = {
-        "--untrained-model-path": work / f"untrained_{seed}",
-        "--train-data-path": work / "training",
-        "--valid-data-path": work / "validation",
-        "--trained-model-path": output,
-        "--epochs": epochs,
-        "--batch-size": 16,
-        "--learning-rate": 0.001,
-        "--random-seed": seed,
-        "--patience": 3,
-    }
-    return [str(word) for pair in flags.items() for word in pair]
-
-
-def run(side: Side, module: str, flags: Sequence[str], log: Path) -> None:
-    """Run a module of a side, its output in ``log``.
-
-    Raises:
-        BenchmarkError: it failed; the message has the end of its output.
-    """
-    command = [str(side.python), "-m", module, *flags]
-    with log.open("w") as output:
-        process = subprocess.run(
-            command,
-            cwd=side.folder,
-            env=side.environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            check=False,
-        )
-    if process.returncode:
-        last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
-        raise BenchmarkError(f"{' '.join(command)}\nended with {process.returncode}:\n{last}")
 
 
 def quality(scored: Path) -> Quality:
@@ -249,25 +119,39 @@ def compare(
         BenchmarkError: a step failed.
     """
     for seed in seeds:
-        flags = ["--untrained_model_path", str(work / f"untrained_{seed}")]
-        flags += ["--model_name", "resnet18", "--pretrained", "False", "--random_seed", str(seed)]
-        run(ours, f"{COMPANIONS}.resnet", flags, work / f"untrained_{seed}.log")
+        write_untrained_model(ours, work / f"untrained_{seed}", seed=seed)
 
-    def trained(side: Side, seed: int) -> dict[str, Quality]:
+    def trained(side: Side, module: str, seed: int) -> dict[str, Quality]:
         model = work / f"{side.name}_{seed}"
-        run(side, side.module, training_flags(work, model, seed, epochs), Path(f"{model}.log"))
+        flags = training_flags(
+            work / f"untrained_{seed}",
+            work / "training",
+            work / "validation",
+            model,
+            epochs=epochs,
+            batch_size=16,
+            learning_rate=0.001,
+            random_seed=seed,
+            patience=3,
+        )
+        run(side, module, flags, Path(f"{model}.log"))
         results = {}
         for images in SCORED:
             scored = work / f"{side.name}_{seed}_{images}"
-            flags = ["--trained-model", str(model), "--dataset", str(work / images)]
-            flags += ["--scored-dataset", str(scored), "--device", "cpu"]
-            run(ours, f"{COMPANIONS}.score_image_model", flags, Path(f"{scored}.log"))
+            paths = {
+                "--trained-model": model,
+                "--dataset": work / images,
+                "--scored-dataset": scored,
+                "--device": "cpu",
+            }
+            run(ours, f"{COMPANIONS}.score_image_model", words(paths), Path(f"{scored}.log"))
             results[images] = quality(scored)
-        _say(f"seed {seed}, {side.name}: {results}")
+        say(f"seed {seed}, {side.name}: {results}")
         return results
 
+    both = ((ours, TRAIN), (original, ORIGINAL_TRAIN))
     with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:  # a process of one thread each
-        jobs = [pool.submit(trained, side, seed) for seed in seeds for side in (ours, original)]
+        jobs = [pool.submit(trained, *side, seed) for seed in seeds for side in both]
         try:
             results = [job.result() for job in jobs]
         except BenchmarkError:
@@ -312,87 +196,27 @@ def _loss(q: Quality) -> float:
     return q.loss
 
 
-def machine(original: Path, package: str = "torch") -> str:
-    """One line: the processor, its cores, and the version of a package on each side."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    ask = f"from importlib.metadata import version; print(version('{package}'))"
-    theirs = subprocess.run(
-        [str(original), "-c", ask], capture_output=True, text=True, check=True
-    ).stdout.strip()
-    return (
-        f"{models[0] if models else 'unknown CPU'}, {os.cpu_count()} cores, no GPU; "
-        f"{package} {version(package)} (ours), {theirs} (original)"
-    )
-
-
-def _say(text: str) -> None:
-    """Progress, apart from the result on stdout."""
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
-
-
-def _images(text: str) -> int:
-    count = int(text)
-    if count < 1 or count % len(CLASSES):
-        raise argparse.ArgumentTypeError(f"{count} is not a positive multiple of {len(CLASSES)}")
-    return count
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="accuracy", description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add("--data", type=Path, default=DATA, metavar="DIR", help=f"the IDX files; default {DATA}")
-    add(
-        "--classic",
-        type=Path,
-        default=Path(".venv-classic"),
-        metavar="VENV",
-        help="the original's environment; default .venv-classic",
-    )
-    add(
-        "--work",
-        type=Path,
-        metavar="DIR",
-        help="a new folder to work in and to keep; default a temporary one",
-    )
-    add("--images", type=_images, default=6000, help="training images; default 6000")
-    add("--validation", type=_images, default=1000, help="validation images; default 1000")
-    add("--test", type=_images, default=10000, help="images to score; default all 10000")
-    add("--epochs", type=int, default=3, help="default 3")
-    add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default 1 2 3")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Compare; returns 0 when ours is at least as good, 1 when not, 2 when it could not be told."""
-    args = _parser().parse_args(argv)
-    try:
-        with tempfile.TemporaryDirectory() as temporary:
-            work: Path = (args.work or Path(temporary) / "work").absolute()
-            ours, original = sides(args.classic, work)
-            if not original.python.exists():
-                raise BenchmarkError(
-                    f"{original.python} does not exist; name the environment of the original "
-                    "modules with --classic."
-                )
-            if work.exists():
-                raise BenchmarkError(f"{work} exists, expected a new folder for --work.")
-            work.mkdir(parents=True)
-            for part, name, count in (
-                ("train", "training", args.images),
-                ("t10k", "validation", args.validation),
-                ("t10k", "test", args.test),
-            ):
-                write_class_folders(args.data, part, count // len(CLASSES), work / name)
-            results = compare(ours, original, work, args.seeds, args.epochs)
-    except BenchmarkError as error:
-        sys.stderr.write(f"{error}\n")
-        return 2
+def _holds(args: argparse.Namespace) -> bool:
+    """Compare and print; whether ours is at least as good."""
+    with tempfile.TemporaryDirectory() as temporary:
+        work: Path = (args.work or Path(temporary) / "work").absolute()
+        # One thread makes the numbers independent of the machine's number of cores, and is the
+        # fastest where they are shared: threads that wait for a descheduled one cost several times
+        # its work.
+        ours, original = sides(args.classic, work, threads=1)
+        if work.exists():
+            raise BenchmarkError(f"{work} exists, expected a new folder for --work.")
+        work.mkdir(parents=True)
+        for part, name, count in (
+            ("train", "training", args.images),
+            ("t10k", "validation", args.validation),
+            ("t10k", "test", args.test),
+        ):
+            write_class_folders(args.data, part, count, work / name)
+        results = compare(ours, original, work, args.seeds, args.epochs)
     sys.stdout.write(
         f"ResNet-18, {args.images:,} training and {args.validation:,} validation images, "
-        f"{args.epochs} epochs\n{machine(original.python)}\n"
+        f"{args.epochs} epochs\n{machine(original)}\n"
     )
     for name, count in zip(SCORED, (args.validation, args.test), strict=True):
         good = at_least_as_good(*results[name])
@@ -400,7 +224,27 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"\nscored on {count:,} {name} images:\n\n{table(args.seeds, *results[name])}\n\n"
             f"ours is at least as good within the seeds' spread: {'yes' if good else 'no'}\n"
         )
-    return 0 if good else 1
+    return good
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare; returns 0 when ours is at least as good, 1 when not, 2 when it could not be told."""
+    parser = command_line.parser("accuracy", str(__doc__))
+    add = parser.add_argument
+    add("--data", type=Path, default=DATA, metavar="DIR", help=f"the IDX files; default {DATA}")
+    add(
+        "--work",
+        type=Path,
+        metavar="DIR",
+        help="a new folder to work in and to keep; default a temporary one",
+    )
+    add("--images", type=multiple_of_ten, default=6000, help="training images; default 6000")
+    add("--validation", type=multiple_of_ten, default=1000, help="validation images; default 1000")
+    add("--test", type=multiple_of_ten, default=10000, help="images to score; default all 10000")
+    add("--epochs", type=int, default=3, help="default 3")
+    add("--seeds", type=int, nargs="+", default=[1, 2, 3], help="default 1 2 3")
+    args = parser.parse_args(argv)
+    return exit_code(lambda: _holds(args))
 
 
 if __name__ == "__main__":

@@ -18,14 +18,10 @@ Measured once (``--runs 1``) on two cores of an Intel Xeon, 2026-11-22::
 
 import argparse
 import json
-import os
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -33,18 +29,19 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from benchmarks.accuracy import (
+from benchmarks import command_line
+from benchmarks.command_line import BenchmarkError, exit_code, multiple_of_ten, say, words
+from benchmarks.fashion_mnist import EXAMPLES
+from benchmarks.pipeline import (
     COMPANIONS,
     PROBABILITY,
-    ROOT,
-    BenchmarkError,
-    Side,
-    machine,
-    run,
-    sides,
+    TRAIN,
+    training_flags,
+    write_image_directory,
+    write_untrained_model,
 )
+from benchmarks.sides import Side, machine, run, sides
 
-EXAMPLES = ROOT / "examples" / "fashion_mnist" / "train"
 OURS = f"{COMPANIONS}.score_image_model"
 ORIGINAL = "azureml.designer.modules.dl.pytorch.score.score_image_model.module_invoker"
 
@@ -89,34 +86,23 @@ def write_list(count: int, source: Path, target: Path) -> None:
 def train(ours: Side, images: Path, work: Path) -> Path:
     """A ResNet-18 that has seen the images once."""
     untrained, trained = work / "untrained", work / "trained"
-    words = ["--untrained_model_path", str(untrained), "--pretrained", "False"]
-    run(ours, f"{COMPANIONS}.resnet", [*words, "--model_name", "resnet18"], work / "resnet.log")
-    flags = {
-        "--untrained-model-path": untrained,
-        "--train-data-path": images,
-        "--valid-data-path": images,
-        "--trained-model-path": trained,
-        "--epochs": 1,
-    }
-    words = [str(word) for pair in flags.items() for word in pair]
-    run(ours, "train_pytorch_model", words, work / "train.log")
+    write_untrained_model(ours, untrained)
+    flags = training_flags(untrained, images, images, trained, epochs=1)
+    run(ours, TRAIN, flags, work / "train.log")
     return trained
 
 
 def flags_for(model: Path, images: Path, target: Path) -> list[str]:
     """The flags of Score Image Model, which both share."""
-    paths = {"--trained-model": model, "--dataset": images, "--scored-dataset": target}
-    return [str(word) for pair in paths.items() for word in pair]
+    return words({"--trained-model": model, "--dataset": images, "--scored-dataset": target})
 
 
 def seconds(side: Side, module: str, flags: Sequence[str], number: int) -> float:
     """How long a side's process takes; its output replaces that of its last run."""
     target = Path(flags[-1])
     shutil.rmtree(target, ignore_errors=True)
-    start = time.perf_counter()
-    run(side, module, flags, Path(f"{target}.log"))
-    taken = time.perf_counter() - start
-    sys.stderr.write(f"run {number}, {target.name}: {taken:.1f}s\n")
+    taken = run(side, module, flags, Path(f"{target}.log")).seconds
+    say(f"run {number}, {target.name}: {taken:.1f}s")
     return taken
 
 
@@ -133,20 +119,6 @@ def difference(first: Path, second: Path) -> float:
         raise BenchmarkError(f"{first} and {second} have other columns, or other labels.")
     values = [np.stack([table[name].to_numpy() for name in names]) for table in tables]
     return float(np.abs(values[0] - values[1]).max())
-
-
-def peak_memory(side: Side, flags: Sequence[str]) -> float:
-    """The most memory, in MB, that scoring takes at a time."""
-    command = [str(side.python), "-m", OURS, *flags]
-    with Path(f"{flags[-1]}.log").open("w") as log:
-        process = subprocess.Popen(
-            command, cwd=side.folder, env=side.environment, stdout=log, stderr=log
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise BenchmarkError(f"{' '.join(command)} ended with {process.returncode}")
-    return used.ru_maxrss / 1024
 
 
 def table(size: int, ours: Sequence[float], original: Sequence[float], images: int) -> str:
@@ -176,9 +148,7 @@ def compare(
     """
     for size in FASTER:
         write_class_folders(args.images, size, work / f"folders_{size}")
-        words = ["--input_path", str(work / f"folders_{size}")]
-        words += ["--output_path", str(work / f"images_{size}")]
-        run(ours, f"{COMPANIONS}.convert_to_image_directory", words, work / f"convert_{size}.log")
+        write_image_directory(ours, work / f"folders_{size}", work / f"images_{size}")
     model = train(ours, work / "images_28", work)
     found = {}
     for size in FASTER:
@@ -198,45 +168,20 @@ def memory(ours: Side, work: Path) -> dict[int, float]:
     for count in LISTS:
         write_list(count, work / "images_28", work / f"list_{count}")
         flags = flags_for(work / "trained", work / f"list_{count}", work / f"scored_{count}")
-        peaks[count] = peak_memory(ours, flags)
-        sys.stderr.write(f"{count:,} images: {peaks[count]:.0f} MB\n")
+        peaks[count] = run(ours, OURS, flags, work / f"scored_{count}.log").megabytes
+        say(f"{count:,} images: {peaks[count]:.0f} MB")
     return peaks
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="scoring", description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add(
-        "--classic",
-        type=Path,
-        default=Path(".venv-classic"),
-        metavar="VENV",
-        help="the original's environment; default .venv-classic",
-    )
-    add("--images", type=int, default=1000, help="a multiple of ten; default 1000")
-    add("--runs", type=int, default=5, help="of each side and size; default 5")
-    return parser
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Compare; returns 0 when ours is fast enough and equal, 1 when not, 2 when nobody knows."""
-    args = _parser().parse_args(argv)
+def _holds(args: argparse.Namespace) -> bool:
+    """Compare and print; whether ours is fast enough and equal."""
     with tempfile.TemporaryDirectory() as temporary:
         work = Path(temporary)
-        ours, original = (_with_its_threads(side) for side in sides(args.classic, work))
-        if not original.python.exists():
-            sys.stderr.write(f"{original.python} does not exist; name it with --classic.\n")
-            return 2
-        try:
-            found = compare(ours, original, args, work)
-            peaks = memory(ours, work)
-        except BenchmarkError as error:
-            sys.stderr.write(f"{error}\n")
-            return 2
+        ours, original = sides(args.classic, work)
+        found = compare(ours, original, args, work)
+        peaks = memory(ours, work)
     write = sys.stdout.write
-    write(
-        f"ResNet-18, {args.images:,} images, {args.runs} runs each\n{machine(original.python)}\n\n"
-    )
+    write(f"ResNet-18, {args.images:,} images, {args.runs} runs each\n{machine(original)}\n\n")
     write(f"{'':<20}{'median':>10}{'fastest–slowest':>18}{'images/s':>12}\n")
     for size, (own, theirs, _) in found.items():
         write(table(size, own, theirs, args.images) + "\n")
@@ -252,13 +197,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     write("\nimages scored   peak memory\n")
     for count, peak in peaks.items():
         write(f"{count:>13,}{peak:>11,.0f} MB\n")
-    return 0 if good else 1
+    return good
 
 
-def _with_its_threads(side: Side) -> Side:
-    """A side that takes as many threads as it chooses."""
-    ours = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")
-    return replace(side, environment={k: v for k, v in side.environment.items() if k not in ours})
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare; returns 0 when ours is fast enough and equal, 1 when not, 2 when nobody knows."""
+    parser = command_line.parser("scoring", str(__doc__))
+    add = parser.add_argument
+    add("--images", type=multiple_of_ten, default=1000, help="a multiple of ten; default 1000")
+    add("--runs", type=int, default=5, help="of each side and size; default 5")
+    args = parser.parse_args(argv)
+    return exit_code(lambda: _holds(args))
 
 
 if __name__ == "__main__":

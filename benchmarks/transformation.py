@@ -25,7 +25,6 @@ import argparse
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
@@ -33,10 +32,14 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from benchmarks.accuracy import COMPANIONS, ROOT, BenchmarkError, Side, machine, run, sides
+from benchmarks import command_line
+from benchmarks.command_line import exit_code, say, words
+from benchmarks.fashion_mnist import EXAMPLES
+from benchmarks.pipeline import COMPANIONS, write_image_directory
+from benchmarks.sides import Side, machine, run, sides
 from train_pytorch_model.data.threads import in_threads
 
-EXAMPLES = ROOT / "examples" / "fashion_mnist" / "train"
+OURS = f"{COMPANIONS}.apply_image_transformation"
 ORIGINAL = (
     "azureml.designer.modules.computer_vision.transform."
     "apply_image_transformation.apply_image_transformation"
@@ -80,11 +83,8 @@ def seconds(side: Side, module: str, work: Path, number: int) -> float:
         "--input_image_dir_path": work / "images",
         "--output_path": target,
     }
-    words = [str(word) for pair in flags.items() for word in pair]
-    start = time.perf_counter()
-    run(side, module, words, work / f"{side.name}_{number}.log")
-    taken = time.perf_counter() - start
-    sys.stderr.write(f"run {number}, {side.name}: {taken:.1f}s\n")
+    taken = run(side, module, words(flags), work / f"{side.name}_{number}.log").seconds
+    say(f"run {number}, {side.name}: {taken:.1f}s")
     return taken
 
 
@@ -115,53 +115,37 @@ def table(ours: Sequence[float], original: Sequence[float], images: int) -> str:
     return "\n".join(lines)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="transformation", description=__doc__.splitlines()[0])
-    add = parser.add_argument
-    add(
-        "--classic",
-        type=Path,
-        default=Path(".venv-classic"),
-        metavar="VENV",
-        help="the original's environment; default .venv-classic",
+def _holds(args: argparse.Namespace) -> bool:
+    """Compare and print; whether ours is fast enough and equal."""
+    with tempfile.TemporaryDirectory() as temporary:
+        work = Path(temporary)
+        ours, original = sides(args.classic, work, threads=1)
+        times: tuple[list[float], list[float]] = ([], [])
+        write_class_folders(args.images, work / "folders")
+        write_image_directory(ours, work / "folders", work / "images")
+        flags = {"--output_path": work / "transformation", "--resize": True, "--size": RESIZED}
+        module = f"{COMPANIONS}.init_image_transformation"
+        run(ours, module, words(flags), work / "init.log")
+        for number in range(args.runs):
+            times[0].append(seconds(ours, OURS, work, number))
+            times[1].append(seconds(original, ORIGINAL, work, number))
+        same = same_pixels(work / ours.name, work / original.name)
+    sys.stdout.write(
+        f"Resize, {args.images:,} JPEG images of {SIZE}x{SIZE} pixels to {RESIZED}x{RESIZED}, "
+        f"{args.runs} runs each\n{machine(original, 'Pillow')}\n\n"
+        f"{table(*times, args.images)}\n"
+        f"the pixels are the same: {'yes' if same else 'no'}\n"
     )
-    add("--images", type=int, default=2000, help="default 2000")
-    add("--runs", type=int, default=5, help="of each side; default 5")
-    return parser
+    return same and median(times[1]) >= FASTER * median(times[0])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Compare; returns 0 when ours is fast enough and equal, 1 when not, 2 when nobody knows."""
-    args = _parser().parse_args(argv)
-    with tempfile.TemporaryDirectory() as temporary:
-        work = Path(temporary)
-        ours, original = sides(args.classic, work)
-        if not original.python.exists():
-            sys.stderr.write(f"{original.python} does not exist; name it with --classic.\n")
-            return 2
-        times: tuple[list[float], list[float]] = ([], [])
-        try:
-            write_class_folders(args.images, work / "folders")
-            words = ["--input_path", str(work / "folders"), "--output_path", str(work / "images")]
-            run(ours, f"{COMPANIONS}.convert_to_image_directory", words, work / "convert.log")
-            words = ["--output_path", str(work / "transformation")]
-            words += ["--resize", "True", "--size", str(RESIZED)]
-            run(ours, f"{COMPANIONS}.init_image_transformation", words, work / "init.log")
-            module = f"{COMPANIONS}.apply_image_transformation"
-            for number in range(args.runs):
-                times[0].append(seconds(ours, module, work, number))
-                times[1].append(seconds(original, ORIGINAL, work, number))
-        except BenchmarkError as error:
-            sys.stderr.write(f"{error}\n")
-            return 2
-        same = same_pixels(work / ours.name, work / original.name)
-    sys.stdout.write(
-        f"Resize, {args.images:,} JPEG images of {SIZE}x{SIZE} pixels to {RESIZED}x{RESIZED}, "
-        f"{args.runs} runs each\n{machine(original.python, 'Pillow')}\n\n"
-        f"{table(*times, args.images)}\n"
-        f"the pixels are the same: {'yes' if same else 'no'}\n"
-    )
-    return 0 if same and median(times[1]) >= FASTER * median(times[0]) else 1
+    parser = command_line.parser("transformation", str(__doc__))
+    parser.add_argument("--images", type=int, default=2000, help="default 2000")
+    parser.add_argument("--runs", type=int, default=5, help="of each side; default 5")
+    args = parser.parse_args(argv)
+    return exit_code(lambda: _holds(args))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,127 @@
+"""The sides of a comparison: where each runs, and what a run takes."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks.command_line import BenchmarkError
+
+ROOT = Path(__file__).parent.parent
+
+_THREADS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of those that are compared: what its processes run in.
+
+    Attributes:
+        name: of its files and in the progress.
+        python: its interpreter.
+        folder: the working directory.
+        environment: the environment variables.
+    """
+
+    name: str
+    python: Path
+    folder: Path
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a process took.
+
+    Attributes:
+        seconds: from its start to its end.
+        megabytes: its peak of resident memory in units of 2²⁰ bytes, or that of the largest process
+            that it started and waited for, whichever is more.
+    """
+
+    seconds: float
+    megabytes: float
+
+
+def sides(
+    classic: Path, work: Path, threads: int | None = None, device: str = "cpu"
+) -> tuple[Side, Side]:
+    """Ours and the original.
+
+    Args:
+        classic: the original's environment.
+        work: the original's working directory.
+        threads: how many each computes with; None: as many as it takes by itself.
+        device: ``cpu``, which hides a GPU from both, or ``cuda``.
+
+    Raises:
+        BenchmarkError: the original is not there; it is not needed on ``cuda``.
+    """
+    # Not resolved: a virtual environment's interpreter is a link, and known by the link's place.
+    python = classic.absolute() / "bin" / "python"
+    if device == "cpu" and not python.exists():
+        raise BenchmarkError(
+            f"{python} does not exist; name the environment of the original modules with --classic."
+        )
+    ours = {name: value for name, value in os.environ.items() if name not in _THREADS}
+    if threads is not None:
+        ours["OMP_NUM_THREADS"] = str(threads)
+    if device == "cpu":
+        ours["CUDA_VISIBLE_DEVICES"] = ""
+    original = {name: value for name, value in ours.items() if name != "PYTHONPATH"}
+    return (
+        Side("ours", Path(sys.executable), ROOT, ours),
+        Side("original", python, work, original),
+    )
+
+
+def run(side: Side, module: str, flags: Sequence[str], log: Path) -> Used:
+    """Run a module of a side, its output in ``log``.
+
+    Raises:
+        BenchmarkError: it failed; the message has the end of its output.
+    """
+    command = [str(side.python), "-m", module, *flags]
+    start = time.perf_counter()
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=side.folder,
+            env=side.environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        _, status, used = os.wait4(process.pid, 0)
+    taken = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
+        raise BenchmarkError(f"{' '.join(command)}\nended with {process.returncode}:\n{last}")
+    return Used(taken, used.ru_maxrss / 1024)
+
+
+def machine(original: Side | None, package: str = "torch") -> str:
+    """One line: the processor, its cores, the GPU, and the version of a package on each side.
+
+    Args:
+        original: the other side; None: it does not take part, and the GPU does.
+        package: a distribution that both have.
+    """
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    processor = f"{models[0] if models else 'unknown CPU'}, {os.cpu_count()} cores"
+    if original is None:
+        gpu = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
+        return f"{processor}, {gpu}; {package} {version(package)}"
+    ask = f"from importlib.metadata import version; print(version('{package}'))"
+    theirs = _output(str(original.python), "-c", ask)
+    return f"{processor}, no GPU; {package} {version(package)} (ours), {theirs} (original)"
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
