@@ -32,11 +32,12 @@ environment: $(VENV)/.ready-test
 	.venv-azure/bin/python -m pip check --disable-pip-version-check
 	.venv-azure/bin/python -m examples.demo
 
-bench: $(VENV)/.ready-test
+bench: $(VENV)/.ready-bench
 	bash tests/classic/setup.sh .venv-classic
 	$(BIN)/python -m benchmarks.accuracy --classic .venv-classic
 	$(BIN)/python -m benchmarks.transformation --classic .venv-classic
 	$(BIN)/python -m benchmarks.scoring --classic .venv-classic
+	$(BIN)/python -m benchmarks.training --classic .venv-classic
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .
@@ -69,4 +70,8 @@ $(VENV)/.ready: setup.py
 
 $(VENV)/.ready-test: $(VENV)/.ready tests/constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[test]' --constraint tests/constraints.txt
+	@touch $@
+
+$(VENV)/.ready-bench: $(VENV)/.ready-test
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[test,bench]' --constraint tests/constraints.txt
 	@touch $@

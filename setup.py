@@ -33,6 +33,10 @@ setup(
         "urllib3>=2",  # fetches coco_url with timeouts and retries
     ],
     extras_require={
+        "bench": [
+            "pytorch-lightning>=2.6",  # its Trainer is one of those that ours is compared with
+            "scikit-image>=0.25",  # ships photographs
+        ],
         "azure": [
             "azureml-mlflow>=1.60",  # lets MLflow log to a workspace
             "mlflow-skinny>=2.14",  # logs the metrics of a job

@@ -1,0 +1,332 @@
+"""Ours against the original and others: how fast is Train PyTorch Model, and in how much memory?
+
+``python -m benchmarks.training`` trains a ResNet-18 with each side in turn, as whole processes that
+take the cores as they would at a user's, on two sets of images: Fashion-MNIST (28x28 pixels, PNG)
+and photographs (224x224, JPEG and PNG in turn; crops of those that scikit-image ships). The exit
+code is 1 when a target is missed.
+
+- ours: ``python -m train_pytorch_model``;
+- original: the designer's module;
+- plain: ``benchmarks/plain_loop.py``, a PyTorch loop with a decoding worker for each core;
+- lightning: ``benchmarks/lightning_loop.py``, the same with Lightning's Trainer;
+- ceiling: ``benchmarks/ceiling.py``, our own step on one batch that stays on the device.
+
+Images/s are those of training alone, from the second epoch on, as each side measures them itself;
+the original's follow from the times at which it logs the first and the last batch of an epoch, as
+its ``train_ips`` leaves out the first backward pass, most of a short epoch's first batch. Peak
+memory is that of a side's largest process; the decoding workers of the loops come on top, and five
+of the original's where there are ten cores or more. What is compared are the medians of all runs.
+
+``--work`` keeps what was measured in a folder: started again with it, the benchmark goes on where
+it was ended. ``--workloads``, ``--sides``, ``--images`` and ``--epochs`` make it a part of itself.
+
+``--device cuda`` measures on a GPU, PNG photographs alone, ResNet-18 and ResNet-50 in batches of
+16, 64 and 256: ours, the ceiling, and the original's loop re-created (``plain_loop --workers 5
+--synchronise``). This part has not been run yet.
+"""
+
+import argparse
+import csv
+import json
+import re
+import shutil
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+from benchmarks import command_line
+from benchmarks.command_line import BenchmarkError, exit_code, multiple_of_ten, say, words
+from benchmarks.fashion_mnist import DATA
+from benchmarks.pipeline import ORIGINAL_TRAIN, TRAIN, training_flags, write_untrained_model
+from benchmarks.sides import Side, machine, run, sides
+from benchmarks.workloads import (
+    CEILING,
+    LIGHTNING,
+    ORIGINAL,
+    OURS,
+    PLAIN,
+    RECREATED,
+    Target,
+    Workload,
+    cpu_workloads,
+    gpu_workloads,
+)
+
+LOOPS = {
+    PLAIN: "benchmarks.plain_loop",
+    LIGHTNING: "benchmarks.lightning_loop",
+    RECREATED: "benchmarks.plain_loop",
+}
+RATE = re.compile(r"([\d.]+) images/s")
+"""How the loops, and the ceiling, print the images/s of an epoch."""
+
+PROGRESS = re.compile(r"^(\S+ \S+) .*Epoch: \[(\d+)/\d+\]\s+Iter: \[(\d+)/\d+\]", re.MULTILINE)
+"""How the original logs a batch: the time, the epoch and the batch, both counted from 1."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run of a side.
+
+    Attributes:
+        workload: as text.
+        side: the name of the side.
+        seconds: of the whole process.
+        megabytes: the peak memory of its largest process.
+        images_per_second: of each epoch from the second on; of the ceiling, its one figure.
+    """
+
+    workload: str
+    side: str
+    seconds: float
+    megabytes: float
+    images_per_second: tuple[float, ...]
+
+
+def prepare(workload: Workload, ours: Side, folder: Path) -> None:
+    """Write the images and the untrained model of a workload, unless they are there.
+
+    Raises:
+        BenchmarkError: it failed.
+    """
+    if folder.exists():
+        return
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    workload.write(workload.counts[0], True, part / "training")
+    workload.write(workload.counts[1], False, part / "validation")
+    write_untrained_model(ours, part / "untrained", workload.model)
+    part.rename(folder)
+
+
+def measure(workload: Workload, name: str, both: tuple[Side, Side], folder: Path) -> Measured:
+    """Run a side once; its output replaces that of its last run.
+
+    Raises:
+        BenchmarkError: it failed.
+    """
+    ours, original = both
+    batches = workload.counts[0] // workload.batch
+    target, log = folder / name, folder / f"{name}.log"
+    shutil.rmtree(target, ignore_errors=True)
+    paths = (folder / "training", folder / "validation")
+    if name in (OURS, ORIGINAL):
+        flags = training_flags(
+            folder / "untrained",
+            *paths,
+            target,
+            epochs=workload.epochs,
+            batch_size=workload.batch,
+            patience=workload.epochs,
+            print_freq=max(1, batches - 1),  # the first batch and the last
+        )
+        side, module = (ours, TRAIN) if name == OURS else (original, ORIGINAL_TRAIN)
+        used = run(side, module, flags, log)
+    elif name == CEILING:
+        ceiling = {
+            "--untrained-model-path": folder / "untrained",
+            "--size": workload.size,
+            "--batch-size": workload.batch,
+            "--steps": batches,
+            "--warm-up": min(20, batches),
+        }
+        used = run(ours, "benchmarks.ceiling", words(ceiling), log)
+    else:
+        loop = {
+            "--training": paths[0],
+            "--validation": paths[1],
+            "--output": folder / f"{name}.pt",
+            "--model": workload.model,
+            "--epochs": workload.epochs,
+            "--batch-size": workload.batch,
+        }
+        as_original = ["--workers", "5", "--synchronise"] if name == RECREATED else []
+        used = run(ours, LOOPS[name], words(loop) + as_original, log)
+    if name == OURS:
+        rates = history(target)
+    elif name == ORIGINAL:
+        rates = logged(log, workload.batch)
+    else:
+        rates = printed(log)
+    expected = 1 if name == CEILING else workload.epochs
+    if len(rates) != expected:
+        raise BenchmarkError(f"{log}: found the images/s of {len(rates)} epochs, not {expected}.")
+    from_second = tuple(rates if name == CEILING else rates[1:])
+    return Measured(str(workload), name, used.seconds, used.megabytes, from_second)
+
+
+def history(model: Path) -> list[float]:
+    """The images/s of each epoch, from a model that ours wrote."""
+    with open(model / "history.csv", encoding="utf-8", newline="") as file:
+        return [float(row["images_per_second"]) for row in csv.DictReader(file)]
+
+
+def printed(log: Path) -> list[float]:
+    """The images/s of each epoch, from what a loop prints."""
+    return [float(rate) for rate in RATE.findall(log.read_text(errors="replace"))]
+
+
+def logged(log: Path, batch: int) -> list[float]:
+    """The images/s of each epoch, from when the original logs its first and its last batch."""
+    times: dict[int, list[tuple[int, datetime]]] = defaultdict(list)
+    for time, epoch, number in PROGRESS.findall(log.read_text(errors="replace")):
+        when = datetime.strptime(time, "%Y-%m-%d %H:%M:%S,%f")
+        times[int(epoch)].append((int(number), when))
+    spans = [(found[0], found[-1]) for found in times.values() if len(found) > 1]
+    return [
+        (last - first) * batch / (end - start).total_seconds()
+        for (first, start), (last, end) in spans
+    ]
+
+
+class Records:
+    """What was measured, in a file that outlives a run of the benchmark that is ended.
+
+    Args:
+        file: a line of JSON for each run of a side; it need not exist.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        lines = file.read_text("utf-8").splitlines() if file.exists() else []
+        rows = [json.loads(line) for line in lines]
+        self._all = [
+            Measured(**{**row, "images_per_second": tuple(row["images_per_second"])})
+            for row in rows
+        ]
+
+    def of(self, workload: Workload, side: str) -> list[Measured]:
+        """The runs of a side on a workload."""
+        return [m for m in self._all if (m.workload, m.side) == (str(workload), side)]
+
+    def add(self, measured: Measured) -> None:
+        """Add a run."""
+        self._all.append(measured)
+        with open(self._file, "a", encoding="utf-8") as file:
+            file.write(json.dumps(asdict(measured)) + "\n")
+
+
+def figures(runs: Sequence[Measured]) -> dict[str, float]:
+    """The figures of a side: the medians of its runs, of images/s those of all epochs."""
+    return {
+        "images/s": median(rate for run in runs for rate in run.images_per_second),
+        "whole process": median(run.seconds for run in runs),
+        "memory": median(run.megabytes for run in runs),
+    }
+
+
+def ratio(figure: str, ours: dict[str, float], other: dict[str, float]) -> float:
+    """How many times as fast ours is, or how many times as much memory it takes."""
+    if figure == "whole process":
+        return other[figure] / ours[figure]
+    return ours[figure] / other[figure]
+
+
+def table(found: dict[str, list[Measured]]) -> str:
+    """The figures as text: a row a side, and how many times as fast ours is."""
+    row = "{:<11}{:>9}{:>16}{:>9}{:>15}{:>9}{:>13}".format
+    lines = [
+        row("", "images/s", "slowest–fastest", "ours is", "whole process", "ours is", "peak memory")
+    ]
+    ours = figures(found[OURS]) if OURS in found else None
+    for side, runs in found.items():
+        own = figures(runs)
+        rates = [rate for run in runs for rate in run.images_per_second]
+        compared = ours is not None and side != OURS
+        times = [
+            f"{ratio(figure, ours, own):.2f}x" if compared and ours is not None else ""
+            for figure in ("images/s", "whole process")
+        ]
+        whole = ["–", "", "–"]
+        if side != CEILING:
+            whole = [f"{own['whole process']:.1f}s", times[1], f"{own['memory']:,.0f} MB"]
+        spread = f"{min(rates):,.1f}–{max(rates):,.1f}"
+        lines.append(row(side, f"{own['images/s']:,.1f}", spread, times[0], *whole))
+    return "\n".join(lines)
+
+
+def verdicts(targets: Sequence[Target], found: dict[str, list[Measured]]) -> list[tuple[str, bool]]:
+    """Each target of which both sides were measured, as a line, and whether it is reached."""
+    told = []
+    for target in targets:
+        if OURS not in found or target.side not in found:
+            continue
+        reached = ratio(target.figure, figures(found[OURS]), figures(found[target.side]))
+        memory = target.figure == "memory"
+        good = reached <= target.ratio if memory else reached >= target.ratio
+        line = (
+            f"{target.figure}: {reached:.2f} times the {target.side}'s, expected at "
+            f"{'most' if memory else 'least'} {target.ratio:g}: {'yes' if good else 'no'}"
+        )
+        told.append((line, good))
+    return told
+
+
+def _holds(args: argparse.Namespace) -> bool:
+    """Measure and print; whether every target is reached."""
+    on_cpu = args.device == "cpu"
+    names = (OURS, ORIGINAL, PLAIN, LIGHTNING, CEILING) if on_cpu else (OURS, RECREATED, CEILING)
+    chosen = [name for name in names if not args.sides or name in args.sides]
+    workloads = cpu_workloads(args.data) if on_cpu else gpu_workloads()
+    good = True
+    with tempfile.TemporaryDirectory() as temporary:
+        work: Path = (args.work or Path(temporary)).absolute()
+        work.mkdir(parents=True, exist_ok=True)
+        both = sides(args.classic, work, device=args.device)
+        records = Records(work / "measured.jsonl")
+        sys.stdout.write(f"{machine(both[1] if on_cpu else None)}")
+        sys.stdout.write(f", pytorch-lightning {version('pytorch-lightning')}\n" * on_cpu)
+        for standard in workloads:
+            if args.workloads and standard.name not in args.workloads:
+                continue
+            counts = (args.images or standard.counts[0], args.validation or standard.counts[1])
+            workload = replace(standard, counts=counts, epochs=args.epochs or standard.epochs)
+            folder = work / f"{workload.name}_{counts[0]}_{counts[1]}"
+            prepare(workload, both[0], folder)
+            for number in range(args.runs):
+                for name in chosen:
+                    if len(records.of(workload, name)) <= number:
+                        records.add(measure(workload, name, both, folder))
+                        say(f"run {number + 1}: {records.of(workload, name)[-1]}")
+            found = {name: records.of(workload, name)[: args.runs] for name in chosen}
+            told = verdicts(workload.targets, found)
+            good &= all(reached for _, reached in told)
+            lines = "\n".join(line for line, _ in told)
+            sys.stdout.write(f"\n{workload}, {args.runs} runs each\n\n{table(found)}\n\n{lines}\n")
+            sys.stdout.flush()
+    return good
+
+
+def _epochs(text: str) -> int:
+    count = int(text)
+    if count < 2:
+        raise argparse.ArgumentTypeError(f"{count} is not 2 or more: the first is not measured")
+    return count
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare; returns 0 when every target is reached, 1 when not, 2 when it could not be told."""
+    parser = command_line.parser("training", str(__doc__))
+    add = parser.add_argument
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu")
+    add("--data", type=Path, default=DATA, metavar="DIR", help=f"the IDX files; default {DATA}")
+    add("--work", type=Path, metavar="DIR", help="keeps what was measured; default: nothing does")
+    add("--runs", type=int, default=5, help="of each side; default 5")
+    add("--workloads", nargs="+", metavar="NAME", help="fashion-mnist, photographs; default all")
+    add("--sides", nargs="+", metavar="NAME", help="default all")
+    add("--images", type=multiple_of_ten, help="training images, other than the workload's")
+    add("--validation", type=multiple_of_ten, help="validation images, likewise")
+    add("--epochs", type=_epochs, help="likewise, 2 or more")
+    args = parser.parse_args(argv)
+    return exit_code(lambda: _holds(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
