@@ -33,7 +33,7 @@ import shutil
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from importlib.metadata import version
@@ -48,10 +48,13 @@ from benchmarks.sides import Side, machine, run, sides
 from benchmarks.workloads import (
     CEILING,
     LIGHTNING,
+    MEMORY,
     ORIGINAL,
     OURS,
     PLAIN,
+    RATES,
     RECREATED,
+    WHOLE,
     Target,
     Workload,
     cpu_workloads,
@@ -86,7 +89,7 @@ class Measured:
     side: str
     seconds: float
     megabytes: float
-    images_per_second: tuple[float, ...]
+    images_per_second: list[float]
 
 
 def prepare(workload: Workload, ours: Side, folder: Path) -> None:
@@ -110,45 +113,12 @@ def measure(workload: Workload, name: str, both: tuple[Side, Side], folder: Path
     """Run a side once; its output replaces that of its last run.
 
     Raises:
-        BenchmarkError: it failed.
+        BenchmarkError: it failed, or did not say how fast each epoch was.
     """
-    ours, original = both
-    batches = workload.counts[0] // workload.batch
     target, log = folder / name, folder / f"{name}.log"
     shutil.rmtree(target, ignore_errors=True)
-    paths = (folder / "training", folder / "validation")
-    if name in (OURS, ORIGINAL):
-        flags = training_flags(
-            folder / "untrained",
-            *paths,
-            target,
-            epochs=workload.epochs,
-            batch_size=workload.batch,
-            patience=workload.epochs,
-            print_freq=max(1, batches - 1),  # the first batch and the last
-        )
-        side, module = (ours, TRAIN) if name == OURS else (original, ORIGINAL_TRAIN)
-        used = run(side, module, flags, log)
-    elif name == CEILING:
-        ceiling = {
-            "--untrained-model-path": folder / "untrained",
-            "--size": workload.size,
-            "--batch-size": workload.batch,
-            "--steps": batches,
-            "--warm-up": min(20, batches),
-        }
-        used = run(ours, "benchmarks.ceiling", words(ceiling), log)
-    else:
-        loop = {
-            "--training": paths[0],
-            "--validation": paths[1],
-            "--output": folder / f"{name}.pt",
-            "--model": workload.model,
-            "--epochs": workload.epochs,
-            "--batch-size": workload.batch,
-        }
-        as_original = ["--workers", "5", "--synchronise"] if name == RECREATED else []
-        used = run(ours, LOOPS[name], words(loop) + as_original, log)
+    module, flags = command(workload, name, folder, target)
+    used = run(both[1] if name == ORIGINAL else both[0], module, flags, log)
     if name == OURS:
         rates = history(target)
     elif name == ORIGINAL:
@@ -158,8 +128,44 @@ def measure(workload: Workload, name: str, both: tuple[Side, Side], folder: Path
     expected = 1 if name == CEILING else workload.epochs
     if len(rates) != expected:
         raise BenchmarkError(f"{log}: found the images/s of {len(rates)} epochs, not {expected}.")
-    from_second = tuple(rates if name == CEILING else rates[1:])
+    from_second = rates if name == CEILING else rates[1:]
     return Measured(str(workload), name, used.seconds, used.megabytes, from_second)
+
+
+def command(workload: Workload, name: str, folder: Path, target: Path) -> tuple[str, list[str]]:
+    """The module and the flags that train a workload in ``folder`` with a side."""
+    untrained, training, validation = (folder / n for n in ("untrained", "training", "validation"))
+    steps = workload.counts[0] // workload.batch
+    if name in (OURS, ORIGINAL):
+        return TRAIN if name == OURS else ORIGINAL_TRAIN, training_flags(
+            untrained,
+            training,
+            validation,
+            target,
+            epochs=workload.epochs,
+            batch_size=workload.batch,
+            patience=workload.epochs,
+            print_freq=max(1, steps - 1),  # the first batch and the last
+        )
+    if name == CEILING:
+        ceiling = {
+            "--untrained-model-path": untrained,
+            "--size": workload.size,
+            "--batch-size": workload.batch,
+            "--steps": steps,
+            "--warm-up": min(20, steps),
+        }
+        return "benchmarks.ceiling", words(ceiling)
+    loop = {
+        "--training": training,
+        "--validation": validation,
+        "--output": target.with_suffix(".pt"),
+        "--model": workload.model,
+        "--epochs": workload.epochs,
+        "--batch-size": workload.batch,
+    }
+    as_original = ["--workers", "5", "--synchronise"] if name == RECREATED else []
+    return LOOPS[name], [*words(loop), *as_original]
 
 
 def history(model: Path) -> list[float]:
@@ -196,11 +202,7 @@ class Records:
     def __init__(self, file: Path) -> None:
         self._file = file
         lines = file.read_text("utf-8").splitlines() if file.exists() else []
-        rows = [json.loads(line) for line in lines]
-        self._all = [
-            Measured(**{**row, "images_per_second": tuple(row["images_per_second"])})
-            for row in rows
-        ]
+        self._all = [Measured(**json.loads(line)) for line in lines]
 
     def of(self, workload: Workload, side: str) -> list[Measured]:
         """The runs of a side on a workload."""
@@ -216,15 +218,15 @@ class Records:
 def figures(runs: Sequence[Measured]) -> dict[str, float]:
     """The figures of a side: the medians of its runs, of images/s those of all epochs."""
     return {
-        "images/s": median(rate for run in runs for rate in run.images_per_second),
-        "whole process": median(run.seconds for run in runs),
-        "memory": median(run.megabytes for run in runs),
+        RATES: median(rate for run in runs for rate in run.images_per_second),
+        WHOLE: median(run.seconds for run in runs),
+        MEMORY: median(run.megabytes for run in runs),
     }
 
 
 def ratio(figure: str, ours: dict[str, float], other: dict[str, float]) -> float:
     """How many times as fast ours is, or how many times as much memory it takes."""
-    if figure == "whole process":
+    if figure == WHOLE:
         return other[figure] / ours[figure]
     return ours[figure] / other[figure]
 
@@ -232,24 +234,19 @@ def ratio(figure: str, ours: dict[str, float], other: dict[str, float]) -> float
 def table(found: dict[str, list[Measured]]) -> str:
     """The figures as text: a row a side, and how many times as fast ours is."""
     row = "{:<11}{:>9}{:>16}{:>9}{:>15}{:>9}{:>13}".format
-    lines = [
-        row("", "images/s", "slowest–fastest", "ours is", "whole process", "ours is", "peak memory")
-    ]
-    ours = figures(found[OURS]) if OURS in found else None
+    lines = [row("", RATES, "slowest–fastest", "ours is", WHOLE, "ours is", MEMORY)]
     for side, runs in found.items():
         own = figures(runs)
         rates = [rate for run in runs for rate in run.images_per_second]
-        compared = ours is not None and side != OURS
-        times = [
-            f"{ratio(figure, ours, own):.2f}x" if compared and ours is not None else ""
-            for figure in ("images/s", "whole process")
-        ]
-        whole = ["–", "", "–"]
-        if side != CEILING:
-            whole = [f"{own['whole process']:.1f}s", times[1], f"{own['memory']:,.0f} MB"]
+        times = dict.fromkeys(own, "")
+        if OURS in found and side != OURS:
+            ours = figures(found[OURS])
+            times = {figure: f"{ratio(figure, ours, own):.2f}x" for figure in own}
+        whole = (f"{own[WHOLE]:.1f}s", times[WHOLE], f"{own[MEMORY]:,.0f} MB")
         spread = f"{min(rates):,.1f}–{max(rates):,.1f}"
-        lines.append(row(side, f"{own['images/s']:,.1f}", spread, times[0], *whole))
-    return "\n".join(lines)
+        line = (side, f"{own[RATES]:,.1f}", spread, times[RATES])
+        lines.append(row(*line, *(("", "", "") if side == CEILING else whole)))
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def verdicts(targets: Sequence[Target], found: dict[str, list[Measured]]) -> list[tuple[str, bool]]:
@@ -259,7 +256,7 @@ def verdicts(targets: Sequence[Target], found: dict[str, list[Measured]]) -> lis
         if OURS not in found or target.side not in found:
             continue
         reached = ratio(target.figure, figures(found[OURS]), figures(found[target.side]))
-        memory = target.figure == "memory"
+        memory = target.figure == MEMORY
         good = reached <= target.ratio if memory else reached >= target.ratio
         line = (
             f"{target.figure}: {reached:.2f} times the {target.side}'s, expected at "
@@ -273,35 +270,53 @@ def _holds(args: argparse.Namespace) -> bool:
     """Measure and print; whether every target is reached."""
     on_cpu = args.device == "cpu"
     names = (OURS, ORIGINAL, PLAIN, LIGHTNING, CEILING) if on_cpu else (OURS, RECREATED, CEILING)
-    chosen = [name for name in names if not args.sides or name in args.sides]
-    workloads = cpu_workloads(args.data) if on_cpu else gpu_workloads()
+    chosen = _chosen("sides", args.sides, names)
+    workloads = {w.name: w for w in (cpu_workloads(args.data) if on_cpu else gpu_workloads())}
     good = True
     with tempfile.TemporaryDirectory() as temporary:
         work: Path = (args.work or Path(temporary)).absolute()
         work.mkdir(parents=True, exist_ok=True)
         both = sides(args.classic, work, device=args.device)
         records = Records(work / "measured.jsonl")
-        sys.stdout.write(f"{machine(both[1] if on_cpu else None)}")
-        sys.stdout.write(f", pytorch-lightning {version('pytorch-lightning')}\n" * on_cpu)
-        for standard in workloads:
-            if args.workloads and standard.name not in args.workloads:
-                continue
-            counts = (args.images or standard.counts[0], args.validation or standard.counts[1])
-            workload = replace(standard, counts=counts, epochs=args.epochs or standard.epochs)
-            folder = work / f"{workload.name}_{counts[0]}_{counts[1]}"
+        lightning = f", pytorch-lightning {version('pytorch-lightning')}" if on_cpu else ""
+        sys.stdout.write(f"{machine(both[1] if on_cpu else None)}{lightning}\n")
+        for name in _chosen("workloads", args.workloads, workloads):
+            workload = _changed(workloads[name], args)
+            folder = work / "_".join(map(str, (name, *workload.counts)))
             prepare(workload, both[0], folder)
             for number in range(args.runs):
-                for name in chosen:
-                    if len(records.of(workload, name)) <= number:
-                        records.add(measure(workload, name, both, folder))
-                        say(f"run {number + 1}: {records.of(workload, name)[-1]}")
-            found = {name: records.of(workload, name)[: args.runs] for name in chosen}
+                for side in chosen:
+                    if len(records.of(workload, side)) <= number:
+                        records.add(measure(workload, side, both, folder))
+                        say(f"run {number + 1}: {records.of(workload, side)[-1]}")
+            found = {side: records.of(workload, side)[: args.runs] for side in chosen}
             told = verdicts(workload.targets, found)
             good &= all(reached for _, reached in told)
             lines = "\n".join(line for line, _ in told)
-            sys.stdout.write(f"\n{workload}, {args.runs} runs each\n\n{table(found)}\n\n{lines}\n")
+            sys.stdout.write(f"\n{workload}; {args.runs} runs each\n\n{table(found)}\n\n{lines}\n")
             sys.stdout.flush()
     return good
+
+
+def _chosen(what: str, wanted: Sequence[str] | None, known: Iterable[str]) -> list[str]:
+    """Those of ``known`` that are wanted: all, where nothing is said."""
+    unknown = sorted(set(wanted or ()).difference(known))
+    if unknown:
+        raise BenchmarkError(
+            f"--{what}: found {', '.join(unknown)}, expected some of {', '.join(known)}."
+        )
+    return [name for name in known if not wanted or name in wanted]
+
+
+def _changed(workload: Workload, args: argparse.Namespace) -> Workload:
+    """The workload with the numbers of images and epochs that the command line asks for."""
+    training, validation = workload.counts
+    counts = (args.images or training, args.validation or validation)
+    if counts[0] < 2 * workload.batch:
+        raise BenchmarkError(
+            f"--images: found {counts[0]}, expected at least two batches of {workload.batch}."
+        )
+    return replace(workload, counts=counts, epochs=args.epochs or workload.epochs)
 
 
 def _epochs(text: str) -> int:

@@ -11,6 +11,9 @@ OURS, ORIGINAL, PLAIN, LIGHTNING = "ours", "original", "plain", "lightning"
 RECREATED, CEILING = "re-created", "ceiling"
 """The names of the sides."""
 
+RATES, WHOLE, MEMORY = "images/s", "whole process", "peak memory"
+"""The names of the figures."""
+
 Writer = Callable[[int, bool, Path], None]
 """Writes so many images, for training or not, as class folders into a new folder."""
 
@@ -20,7 +23,7 @@ class Target:
     """What ours is to reach.
 
     Attributes:
-        figure: ``images/s``, ``whole process`` or ``memory``.
+        figure: its name.
         side: whom ours is compared with.
         ratio: how many times as good ours is to be, at least; of memory, how many times as much it
             may take, at most.
@@ -61,7 +64,7 @@ class Workload:
         training, validation = self.counts
         return (
             f"{self.images}, {self.size}x{self.size} pixels, {training:,} to train on and "
-            f"{validation:,} to validate with, {self.model}, batches of {self.batch}, "
+            f"{validation:,} to validate with, {self.model} in batches of {self.batch}, "
             f"{self.epochs} epochs"
         )
 
@@ -72,7 +75,7 @@ def cpu_workloads(data: Path) -> list[Workload]:
     def fashion(count: int, training: bool, target: Path) -> None:
         fashion_mnist.write_class_folders(data, "train" if training else "t10k", count, target)
 
-    everywhere = (Target("images/s", CEILING, 0.95), Target("memory", ORIGINAL, 1))
+    everywhere = (Target(RATES, CEILING, 0.95), Target(MEMORY, ORIGINAL, 1))
     return [
         Workload(
             "fashion-mnist",
@@ -82,8 +85,8 @@ def cpu_workloads(data: Path) -> list[Workload]:
             (6000, 1000),
             3,
             (
-                Target("images/s", ORIGINAL, 1.5),
-                Target("whole process", ORIGINAL, 2),
+                Target(RATES, ORIGINAL, 1.5),
+                Target(WHOLE, ORIGINAL, 2),
                 *everywhere,
             ),
         ),
@@ -94,7 +97,7 @@ def cpu_workloads(data: Path) -> list[Workload]:
             partial(_photographs, ("jpg", "png")),
             (240, 40),
             3,
-            (Target("images/s", ORIGINAL, 1.25), *everywhere),
+            (Target(RATES, ORIGINAL, 1.25), *everywhere),
         ),
     ]
 
@@ -109,7 +112,7 @@ def gpu_workloads() -> list[Workload]:
             partial(_photographs, ("png",)),
             (5120, 640),
             4,
-            (Target("images/s", CEILING, 0.95), Target("images/s", RECREATED, ratio)),
+            (Target(RATES, CEILING, 0.95), Target(RATES, RECREATED, ratio)),
             model,
             batch,
         )
