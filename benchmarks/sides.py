@@ -110,6 +110,9 @@ def machine(original: Side | None, package: str = "torch") -> str:
     Args:
         original: the other side; None: it does not take part, and the GPU does.
         package: a distribution that both have.
+
+    Raises:
+        BenchmarkError: the other side, or the GPU, cannot be asked.
     """
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
@@ -124,4 +127,7 @@ def machine(original: Side | None, package: str = "torch") -> str:
 
 
 def _output(*command: str) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (FileNotFoundError, subprocess.CalledProcessError) as error:
+        raise BenchmarkError(f"the machine cannot be described: {error}") from error
