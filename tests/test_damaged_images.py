@@ -643,30 +643,31 @@ def test_many_sizes_are_counted(tmp_path: Path) -> None:
 def test_images_beyond_memory_lie_in_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With the very same bytes, also where some are left out; and the file has no name."""
+    """Which has no name, so that it goes with the process."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    rows = memory.pixel_rows(10, (4, 4), "auto", memory.MemoryBudget(0))
+    assert tuple(rows.shape) == (10, 4, 4, 3)
+    assert os.listdir(tmp_path) == []
+    assert f"{tmp_path}/train-pytorch-model-" in Path("/proc/self/maps").read_text()
+
+
+@pytest.mark.parametrize("kept", [0, 1, 999])
+def test_images_beyond_memory_and_disk(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+    """As many are kept as fit into memory; the others are read each time."""
+    monkeypatch.setattr(memory, "FREE_DISK", 0)
+    budget = memory.MemoryBudget(48 * kept + 47)
+    assert len(memory.pixel_rows(1000, (4, 4), "auto", budget)) == kept
+    assert budget.left == 47
+
+
+@pytest.mark.parametrize("cache", ["auto", "memory", "disk", "none"])
+def test_every_cache_has_the_same_images(tmp_path: Path, cache: str) -> None:
+    """The very same bytes, also where some are left out."""
     root = hundreds(tmp_path / "d", {"cat": 80, "dog": 80}, ["dog/003.png"])
-    expected = load(root)
-    (tmp_path / "tmp").mkdir()
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
-    monkeypatch.setattr(memory, "available_bytes", lambda: 0)
-    loaded = load(root)
-    assert os.listdir(tmp_path / "tmp") == []
+    expected, loaded = load(root), load(root, cache)
     assert loaded.unreadable == expected.unreadable
     assert torch.equal(loaded.pixels, expected.pixels)
     assert torch.equal(loaded.labels, expected.labels)
-    mapped = Path("/proc/self/maps").read_text()
-    assert f"{tmp_path}/tmp/train-pytorch-model-" in mapped
-
-
-@pytest.mark.parametrize(("free", "kept"), [(0, 0), (1000 * 48, 1000), (10**18, 1 << 40)])
-def test_images_beyond_memory_and_disk(free: int, kept: int) -> None:
-    """Of images of 4x4 that take 50 TB, as many are kept as fit; the others are read each time."""
-    if free < 10**18:
-        rows = memory.pixel_rows(1 << 40, (4, 4), "auto", memory.MemoryBudget(free))
-        assert tuple(rows.shape) == (kept, 4, 4, 3)
-    budget = memory.MemoryBudget(free)
-    assert budget.take(kept * 48)
-    assert budget.left == free - kept * 48
 
 
 def test_available_memory_is_a_sane_number() -> None:

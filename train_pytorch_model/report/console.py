@@ -76,14 +76,20 @@ class EpochTable:
         self._epoch = 0
         self._batches = 0
         self._bar: tqdm[NoReturn] | None = None
+        self._loss: Tensor | None = None
 
     def batch(self, images: int, loss: "Tensor") -> None:
-        """Move the bar; the loss is read from the device only at the print interval."""
+        """Move the bar; at each print interval it shows the loss of the interval before.
+
+        By then that has come from the device by itself: reading the newest would wait for it.
+        """
         if self._bar is None:
             self._bar = progress_bar(self._images, f"epoch {self._epoch + 1}/{self._epochs}")
         self._batches += 1
         if self._batches % self._print_frequency == 0:
-            self._bar.set_postfix(loss=f"{loss.item():.4f}", refresh=False)
+            if self._loss is not None:
+                self._bar.set_postfix(loss=f"{self._loss.item():.4f}", refresh=False)
+            self._loss = loss.detach().to("cpu", non_blocking=True)
         self._bar.update(images)
 
     def epoch(self, metrics: EpochMetrics) -> None:

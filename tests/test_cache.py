@@ -1,0 +1,189 @@
+"""Where decoded images are kept decides how fast a run is, and nothing else."""
+
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import Arguments, Run, class_folders, picture, refused
+from tests.test_training import history, same, train, weights
+from train_pytorch_model import train as story
+from train_pytorch_model.data import cgroup, labelled_images, memory
+from train_pytorch_model.data.batches import OnDevice
+from train_pytorch_model.data.decode import read_content
+from train_pytorch_model.ports.image_set import ImageSet
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A hundred pictures, one of which cannot be read: more than one batch is short of one."""
+    root = class_folders(tmp_path / "images", {"cat": 60, "dog": 60})
+    (root / "dog/007.png").write_bytes(b"damaged")
+    return root
+
+
+def results(path: Path) -> tuple[Any, list[dict[str, str]]]:
+    """The weights, and the history without what the clock says."""
+    rows = history(path)
+    for row in rows:
+        del row["seconds"], row["images_per_second"]
+    return weights(path), rows
+
+
+def test_no_cache_changes_a_result(
+    run: Run, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory, in a mapped file, decoded anew each time, some of each, and on the device."""
+    changes: dict[str, object] = {"--train-data-path": images, "--epochs": 2, "--batch-size": 7}
+    found = {}
+    for cache in ("auto", "memory", "disk", "none"):
+        output = tmp_path / cache
+        train(run, {**changes, "--trained-model-path": output, "--cache": cache})
+        found[cache] = results(output)
+    with monkeypatch.context() as patch:  # memory for some, and no disk
+        patch.setattr(memory, "FREE_DISK", 0)
+        patch.setattr(memory, "available_bytes", lambda: 2 * 50 * 32 * 32 * 3)
+        train(run, {**changes, "--trained-model-path": tmp_path / "some"})
+        found["some"] = results(tmp_path / "some")
+    with monkeypatch.context() as patch:  # what a GPU does, on the CPU
+        patch.setattr(story, "source_of", OnDevice)
+        train(run, {**changes, "--trained-model-path": tmp_path / "device"})
+        found["device"] = results(tmp_path / "device")
+    state, rows = found.pop("auto")
+    for name, (other, other_rows) in found.items():
+        assert same(state, other), name
+        assert rows == other_rows, name
+
+
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_images_that_change_while_training(
+    run: Run, arguments: Arguments, images: Path, monkeypatch: pytest.MonkeyPatch, cache: str
+) -> None:
+    """Are refused where they are read again; what has been read is what counts."""
+    times = {"dog/009.png": 0}
+
+    def changing(image_set: ImageSet, index: int) -> bytes:
+        name = image_set.file(index)
+        if name in times and image_set.port == "training_dataset":
+            times[name] += 1
+            if times[name] > 1:
+                picture(99).save(images / name)
+        return read_content(image_set, index)
+
+    monkeypatch.setattr(labelled_images, "read_content", changing)
+    changes: dict[str, object] = {"--train-data-path": images, "--epochs": 2, "--cache": cache}
+    if cache == "none":
+        start = "InvalidDatasetError (0018): training_dataset: 1 of 120 images have changed since"
+        assert "'dog/009.png'" in refused(run, arguments, changes, start)
+    else:
+        train(run, changes)
+
+
+def test_wrong_validation_images_end_the_first_epoch(
+    run: Run, arguments: Arguments, images: Path, tmp_path: Path
+) -> None:
+    """They are read while it trains."""
+    wrong = shutil.copytree(images, tmp_path / "wrong")
+    for number in range(5):
+        (wrong / f"cat/{number:03}.png").write_bytes(b"damaged")
+    start = "InvalidDatasetError (0018): validation_dataset: 6 of 120 images cannot be read"
+    changes: dict[str, object] = {"--train-data-path": images, "--valid-data-path": wrong}
+    refused(run, arguments, changes, start)
+
+
+def test_a_storage_that_does_not_answer(
+    run: Run, arguments: Arguments, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ends the run, which says which image it waits for."""
+    for_ever = threading.Event()
+
+    def hanging(image_set: ImageSet, index: int) -> bytes:
+        if image_set.file(index) == "dog/009.png":
+            for_ever.wait(60)
+        return read_content(image_set, index)
+
+    monkeypatch.setattr(labelled_images, "read_content", hanging)
+    monkeypatch.setattr(labelled_images, "PATIENCE_S", 2.0)
+    start = "StorageTimeoutError (0072): training_dataset: no image could be read for 2 s"
+    line = refused(run, arguments, {"--train-data-path": images}, start)
+    assert "waiting for 'dog/009.png'" in line
+    for_ever.set()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "50000 100000"}, 1),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu.cfs_quota_us": "300000", "cpu.cfs_period_us": "100000"}, 3),
+        ({"cpu.cfs_quota_us": "-1", "cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_the_quota_of_a_container(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: int,
+    files: dict[str, str],
+    expected: int | None,
+) -> None:
+    """Of processors, in both versions of control groups; an outer group's holds too."""
+    membership = tmp_path / "membership"
+    membership.write_text("4:cpu,cpuacct:/outer/inner\n" if version == 1 else "0::/outer/inner\n")
+    group = tmp_path / ("cpu/outer" if version == 1 else "outer")
+    group.mkdir(parents=True)
+    for name, content in files.items():
+        (group / name).write_text(content)
+    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroup, "MEMBERSHIP", membership)
+    assert cgroup.cpus() == expected
+
+
+def test_the_memory_of_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is left, and what the system would give up."""
+    membership = tmp_path / "membership"
+    membership.write_text("0::/\n")
+    files = {"memory.max": "1000", "memory.current": "900", "memory.stat": "inactive_file 300\n"}
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(cgroup, "ROOT", tmp_path)
+    monkeypatch.setattr(cgroup, "MEMBERSHIP", membership)
+    assert cgroup.memory_left() == 400
+    assert memory.available_bytes() == 400
+    (tmp_path / "memory.max").write_text("max")
+    assert cgroup.memory_left() is None
+
+
+def test_a_dead_thread_is_not_waited_for(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ends it is raised where its image is waited for."""
+
+    def dying(image_set: ImageSet, index: int) -> bytes:
+        if index == 50:
+            raise SystemError("the thread dies")
+        return read_content(image_set, index)
+
+    from tests.loading import load
+    from train_pytorch_model.ports.image_directory import read_image_directory
+
+    monkeypatch.setattr(labelled_images, "read_content", dying)
+    with pytest.raises(SystemError, match="the thread dies"):
+        load(read_image_directory(images, "p"))
+
+
+def test_read_ahead_takes_no_more_than_there_is_room_for() -> None:
+    """Until it is released."""
+    from train_pytorch_model.data.read_ahead import ReadAhead
+
+    read: list[int] = []
+    ahead = ReadAhead(read.append, np.arange(100), room=10)
+    assert ahead.wait(np.arange(10), 5)
+    assert not ahead.wait(np.array([10]), 0.2)
+    assert sorted(read) == list(range(10))
+    ahead.release(90)
+    assert ahead.wait(np.arange(100), 5)
+    ahead.close()
