@@ -1,11 +1,15 @@
 """Image directories without metadata: a folder of class folders, or just images."""
 
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from train_pytorch_model.errors import InvalidDatasetError, quoted
 from train_pytorch_model.ports.image_schema import MAX_CLASSES, classification_schema, is_text
@@ -13,6 +17,12 @@ from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """The file names, in any case, that are images where no metadata names them (not ``.gif``)."""
+
+FOLDERS_AT_ONCE = 16
+"""How many folders are listed at a time: on a network mount each takes a while to answer."""
+
+ENTRIES_AT_ONCE = 512
+"""How many files of a folder are Python objects at a time; the others are columns."""
 
 
 def read_class_folders(root: Path, port: str) -> ImageSet | None:
@@ -22,16 +32,14 @@ def read_class_folders(root: Path, port: str) -> ImageSet | None:
     the ids. Files elsewhere, folders without an image, and links to folders are passed over, as by
     the original.
     """
-    folders = [
-        entry
-        for entry in _sorted(root)
-        if entry.is_dir(follow_symlinks=False) and not is_litter(entry.name)
-    ]
-    names_in = {folder.name: _images(folder.path) for folder in folders}
-    files = sorted(f"{folder}/{name}" for folder, names in names_in.items() for name in names)
-    if not files:
+    # In the order of the paths in them, where "a b/0.png" comes before "a/0.png".
+    folders = sorted(_folders(root), key=lambda name: name + "/")
+    with ThreadPoolExecutor(FOLDERS_AT_ONCE) as pool:
+        files_in = list(pool.map(lambda name: _images(root, name), folders))
+    folders = [name for name, files in zip(folders, files_in, strict=True) if len(files)]
+    if not folders:
         return None
-    names = sorted(folder for folder, inside in names_in.items() if inside)
+    names = sorted(folders)
     garbled = [name for name in names if not is_text(name)]
     if garbled:
         raise InvalidDatasetError(
@@ -44,58 +52,109 @@ def read_class_folders(root: Path, port: str) -> ImageSet | None:
             "folder below the directory is one category."
         )
     index_of = {name: index for index, name in enumerate(names)}
-    labels = [file.split("/", 1)[0] for file in files]
+    counts = [len(files) for files in files_in if len(files)]
+    files = pa.concat_arrays(files_in)
+    del files_in
+    labels = np.repeat(np.array([index_of[name] for name in folders], dtype=np.int64), counts)
     return ImageSet(
         port=port,
         root=root,
-        files=pa.array([os.fsencode(f) for f in files], pa.binary()),
+        files=files,
         urls=None,
-        labels=np.array([index_of[label] for label in labels], dtype=np.int64),
+        labels=labels,
         schema=classification_schema(names),
-        columns={"category": pa.array(labels, pa.string()), "id": pa.array(range(len(files)))},
+        columns={
+            "category": pa.array(names, pa.string()).take(pa.array(labels)),
+            "id": _numbers(len(files)),
+        },
     )
 
 
 def read_flat(root: Path, port: str) -> ImageSet | None:
     """Read every image at any depth below ``root``, without labels; None where there is none."""
-    files = []
-    for parent, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not is_litter(name)]
-        images = (os.path.join(parent, name) for name in names if is_image_name(name))
-        files += [os.path.relpath(image, root) for image in images]
-    files.sort()
-    if not files:
+    found = []
+    top = os.fsencode(root)
+    for parent, folders, names in os.walk(top):
+        folders[:] = [name for name in folders if not is_litter(os.fsdecode(name))]
+        images = _binary(names)
+        names.clear()  # os.walk keeps the list until its next step
+        images = images.filter(_are_images(images))
+        found.append(images if parent == top else _below(os.path.relpath(parent, top), images))
+    files = _in_order(pa.concat_arrays(found)) if found else []
+    if not len(files):
         return None
     return ImageSet(
         port=port,
         root=root,
-        files=pa.array([os.fsencode(f) for f in files], pa.binary()),
+        files=files,
         urls=None,
         labels=np.full(len(files), UNLABELLED, dtype=np.int64),
         schema=classification_schema(()),
-        columns={"id": pa.array(range(len(files)))},
+        columns={"id": _numbers(len(files))},
     )
 
 
-def _sorted(root: Path) -> Iterator[os.DirEntry[str]]:
+def _folders(root: Path) -> list[str]:
     with os.scandir(root) as entries:
-        yield from sorted(entries, key=lambda entry: entry.name)
+        return [
+            entry.name
+            for entry in entries
+            if entry.is_dir(follow_symlinks=False) and not is_litter(entry.name)
+        ]
 
 
-def _images(folder: str) -> list[str]:
-    with os.scandir(folder) as entries:
-        return [e.name for e in entries if is_image_name(e.name) and not e.is_dir()]
+def _images(root: Path, folder: str) -> pa.BinaryArray:
+    """The paths below ``root`` of the images in a folder directly below it, in order."""
+    found = [_binary([])]
+    with os.scandir(os.fsencode(root / folder)) as entries:
+        while some := list(islice(entries, ENTRIES_AT_ONCE)):
+            names = _binary([entry.name for entry in some])
+            marks = zip(some, _are_images(names).to_pylist(), strict=True)
+            found.append(names.filter([mark and not entry.is_dir() for entry, mark in marks]))
+    return _below(os.fsencode(folder), _in_order(pa.concat_arrays(found)))
+
+
+def _below(folder: bytes, names: pa.BinaryArray) -> pa.BinaryArray:
+    return pc.binary_join_element_wise(folder, names, b"/")
+
+
+def _in_order(paths: pa.BinaryArray) -> pa.BinaryArray:
+    """``paths`` sorted by code point, as Python sorts text."""
+    try:
+        paths.cast(pa.string())
+    except pa.ArrowInvalid:  # not UTF-8, whose bytes alone have the order of the code points
+        return _binary(sorted(paths.to_pylist(), key=os.fsdecode))
+    return paths.take(pc.sort_indices(paths))
+
+
+def _binary(names: Sequence[bytes]) -> pa.BinaryArray:
+    return pa.array(names, pa.binary())
+
+
+def _numbers(count: int) -> pa.Int64Array:
+    return pa.array(np.arange(count, dtype=np.int64))
+
+
+def _are_images(names: pa.BinaryArray) -> pa.BooleanArray:
+    """``is_image_name`` of each name."""
+    return pc.and_not(
+        pc.match_substring_regex(names, _IMAGE_NAME), pc.starts_with(names, _LITTER_PREFIX)
+    )
 
 
 def is_image_name(name: str) -> bool:
     """Whether a file of this name is an image, where no metadata says so."""
-    return os.path.splitext(name)[1].lower() in EXTENSIONS and not is_litter(name)
+    return bool(_are_images(_binary([os.fsencode(name)]))[0].as_py())
 
 
 def is_litter(path: str) -> bool:
     """Whether a path is one of those that a Mac puts into archives and onto other disks."""
     parts = path.split("/")
-    return parts[-1].startswith("._") or not _LITTER.isdisjoint(parts)
+    return parts[-1].startswith(_LITTER_PREFIX) or not _LITTER.isdisjoint(parts)
 
 
 _LITTER = {"__MACOSX", ".DS_Store"}
+_LITTER_PREFIX = "._"
+
+# As os.path.splitext: dots at the front begin no extension. "$" is the very end in RE2.
+_IMAGE_NAME = rf"(?is)^\.*[^.].*({'|'.join(re.escape(ending) for ending in EXTENSIONS)})$"

@@ -109,10 +109,12 @@ _KINDS = {
 
 def _document(root: Path) -> tuple[str, dict[str, Any]] | None:
     """The first annotation file, by name: its name and what it holds."""
-    for path in sorted(root.glob("*.json")):
-        document = _annotations(root, path.name)
+    with os.scandir(root) as entries:
+        names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
+    for name in names:
+        document = _annotations(root, name)
         if document is not None:
-            return path.name, document
+            return name, document
     return None
 
 

@@ -58,8 +58,8 @@ def read_image_directory(root: Path, port: str, *, one_category: bool = True) ->
         )
     except OSError as error:
         raise InvalidDatasetError(
-            f"{port}: {error.filename or str(root)!r} cannot be read ({reason(error)}); make the "
-            "whole directory readable."
+            f"{port}: {os.fsdecode(error.filename or root)!r} cannot be read ({reason(error)}); "
+            "make the whole directory readable."
         ) from error
     if image_set is None:
         raise InvalidDatasetError(

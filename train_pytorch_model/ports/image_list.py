@@ -26,6 +26,12 @@ from train_pytorch_model.ports.paths import (
 
 BOM = b"\xef\xbb\xbf"
 
+BLOCK_BYTES = 2 << 20
+"""How much of a list is in memory as text: enough for pyarrow to read with several threads."""
+
+ROWS_AT_ONCE = 1 << 16
+"""How many labels are positions among the distinct ones at a time, on their way to indices."""
+
 _ARROW_TYPES = {
     "int64": pa.int64(),
     "int32": pa.int64(),
@@ -118,24 +124,61 @@ def _read_fast(file: BinaryIO, schema: ImageSchema) -> Rows | None:
     options = pyarrow.json.ParseOptions(
         explicit_schema=fields, newlines_in_values=False, unexpected_field_behavior="ignore"
     )
+    pieces = []
     try:
-        table = pyarrow.json.read_json(file, parse_options=options).combine_chunks()
-        table.validate(full=True)
+        for block in _blocks(file):
+            piece = _piece(pyarrow.json.read_json(block, parse_options=options), schema)
+            if piece is None:
+                return None
+            pieces.append(piece)
     except pa.ArrowInvalid:
         return None
+    return _joined(pieces, list(types), schema)
+
+
+def _blocks(file: BinaryIO) -> Iterator[pa.BufferReader]:
+    """The rest of a list, BLOCK_BYTES and what completes the last line at a time."""
+    while block := file.read(BLOCK_BYTES):
+        yield pa.BufferReader(block + file.readline())
+
+
+def _piece(table: pa.Table, schema: ImageSchema) -> list[pa.Array] | None:
+    """The files, the URLs and the other columns of ``table``, in its order.
+
+    None where a file has no name, or one that leaves the directory.
+
+    Raises:
+        pa.ArrowInvalid: a text is not UTF-8.
+    """
+    table.validate(full=True)
     named = table.column(schema.image_ref).combine_chunks()
     base, own = pc.struct_field(named, "base_file_name"), pc.struct_field(named, "file_name")
     base = pc.if_else(pc.equal(base, ""), None, base)
     files = pc.coalesce(base, own)
     if own.null_count or pc.any(pc.match_substring_regex(files, SUSPICIOUS)).as_py():
         return None
-    values = {name: table.column(name).combine_chunks() for name in types}
-    no_labels = pa.nulls(len(files), pa.string())
+    others = (
+        table.column(i) for i, name in enumerate(table.column_names) if name != schema.image_ref
+    )
+    return [
+        files,
+        pc.struct_field(named, "coco_url"),
+        *(values.combine_chunks() for values in others),
+    ]
+
+
+def _joined(pieces: list[list[pa.Array]], names: list[str], schema: ImageSchema) -> Rows:
+    """The rows of all pieces; ``names`` are those of their other columns."""
+    parts_of = [list(parts) for parts in zip(*pieces, strict=True)]
+    pieces.clear()  # each column's parts are freed when it is joined: no two copies of all of them
+    joined = [pa.concat_arrays(parts_of.pop(0)) for _ in range(len(parts_of))]
+    files, urls, *others = joined or [pa.array([], pa.string())] * (2 + len(names))
+    columns = dict(zip(names, others, strict=True))
     return Rows(
         files=files,
-        urls=pc.struct_field(named, "coco_url"),
-        labels=values.get(schema.label_column or "", no_labels),
-        columns=values,
+        urls=urls,
+        labels=columns.get(schema.label_column or "", pa.nulls(len(files), pa.string())),
+        columns=columns,
     )
 
 
@@ -242,10 +285,9 @@ def class_indices(
     Raises:
         InvalidDatasetError: naming the labels that are not among the categories.
     """
-    encoded = names.dictionary_encode()
-    distinct: list[str] = encoded.dictionary.to_pylist()
+    distinct = names.unique()
     known = schema.class_index
-    unknown = [name for name in distinct if name and name not in known]
+    unknown = [name for name in distinct.to_pylist() if name and name not in known]
     if unknown:
         missing = pc.sum(pc.is_in(names, pa.array(unknown, pa.string()))).as_py()
         raise InvalidDatasetError(
@@ -253,7 +295,9 @@ def class_indices(
             f"among the {len(known):,} categories of the schema: {quoted(unknown)}. Correct the "
             "labels, or add the categories."
         )
-    index_of = np.array([known.get(name, UNLABELLED) for name in distinct] + [UNLABELLED])
-    positions = pc.fill_null(encoded.indices, len(distinct)).to_numpy(zero_copy_only=False)
-    result: NDArray[np.int64] = index_of.astype(np.int64)[positions]
+    index_of = np.array([known.get(name, UNLABELLED) for name in distinct.to_pylist()], np.int64)
+    result = np.empty(len(names), np.int64)
+    for start in range(0, len(names), ROWS_AT_ONCE):
+        positions = pc.index_in(names.slice(start, ROWS_AT_ONCE), value_set=distinct)
+        result[start : start + ROWS_AT_ONCE] = index_of[positions.to_numpy()]
     return result

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 
 from train_pytorch_model.ports.image_schema import ImageSchema
 
+# What reading a list frees is then there for decoding; Arrow's own allocator would keep it.
+pa.set_memory_pool(pa.system_memory_pool())
+
 UNLABELLED = -1
 """The class index of an image without a label."""
 
