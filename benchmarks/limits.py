@@ -1,0 +1,133 @@
+"""Does training keep its pace with little memory, and with storage that is slow to answer?
+
+``python -m benchmarks.limits`` trains twice on images that take 10 GB when decoded, with all the
+memory there is and with 2 GB, in a control group; then twice on images that are opened at once, and
+that take DELAY each to be opened, as on a network mount. The exit code is 1 when the second of
+either pair has less than SHARE of the images per second of the first. ``--scale`` makes the data
+smaller, and the memory beyond what PyTorch takes by itself in proportion.
+
+Needs to be root, where control groups can be made, and disk for what does not fit in memory.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.command_line import exit_code, say, words
+from benchmarks.many_images import write_with_metadata
+from benchmarks.memory_limit import limited
+from benchmarks.pipeline import COMPANIONS, TRAIN, training_flags
+from benchmarks.sides import ROOT, Side, run
+
+SHARE = 0.8
+"""How many of the images per second of the run without a limit are to be kept."""
+
+DECODED_BYTES = 10 * 10**9
+LIMIT_BYTES = 2 * 10**9
+
+PROGRAM_BYTES = 800 * 10**6
+"""What a process takes that trains on next to nothing: PyTorch, weights and a batch."""
+
+SIZE = 512
+"""Of the images of the first comparison, in pixels a side."""
+
+DELAY = 0.05
+"""Seconds that each file takes to be opened in the second comparison."""
+
+DELAYED = (1_000, 64)
+"""Images of the second comparison, and their size."""
+
+MODEL = "shufflenet_v2_x0_5"
+"""A network that computes little, so that memory and storage matter most."""
+
+
+def _train(
+    ours: Side, work: Path, data: Path, name: str, epochs: int, before: Sequence[str] = ()
+) -> float:
+    """The seconds of a training, in front of whose module ``before`` may stand.
+
+    Raises:
+        BenchmarkError: it failed.
+    """
+    target = work / f"trained {name}"
+    flags = training_flags(
+        work / "untrained", data, work / "validation", target, epochs=epochs, batch_size=64
+    )
+    module, *rest = [*before, TRAIN]
+    used = run(ours, module, [*rest, *flags, "--device", "cpu"], work / f"{name}.log")
+    say(f"{name}: {used.seconds:.1f}s, {used.megabytes:.0f} MB")
+    return used.seconds
+
+
+def _told(what: str, images: int, free: float, held: float) -> bool:
+    share = free / held
+    sys.stdout.write(
+        f"{what:<45}{images / free:>8.1f} → {images / held:>6.1f} images/s{share:>7.2f}   "
+        f"at least {SHARE}: {'yes' if share >= SHARE else 'no'}\n"
+    )
+    return share >= SHARE
+
+
+def _memory(ours: Side, args: argparse.Namespace, work: Path) -> bool:
+    """Compare with a limit and without; whether the pace is kept."""
+    each = 3 * SIZE**2
+    count = int(args.scale * DECODED_BYTES / each)
+    limit = int(PROGRAM_BYTES + args.scale * (LIMIT_BYTES - PROGRAM_BYTES))
+    write_with_metadata(count, work / "large", SIZE, ending="jpg")
+    write_with_metadata(64, work / "validation", SIZE, ending="jpg")
+    free = _train(ours, work, work / "large", "unlimited", args.epochs)
+    with limited(ours, limit, work) as (held_side, group):
+        held = _train(held_side, work, work / "large", "limited", args.epochs)
+        say(f"peak with what is kept of files: {group.peak_bytes / 1e6:.0f} MB")
+    title = f"{count * each / 1e9:.1f} GB decoded in {limit / 1e9:.1f} GB of memory"
+    return _told(title, count * args.epochs, free, held)
+
+
+def _mount(ours: Side, args: argparse.Namespace, work: Path) -> bool:
+    """Compare with a delay and without; whether the pace is kept."""
+    count, size = DELAYED
+    data = work / "mounted"
+    write_with_metadata(count, data, size, ending="jpg")
+    (work / "validation").rename(work / "validation of the other")
+    write_with_metadata(64, work / "validation", size, ending="jpg")
+    times = [
+        _train(
+            ours,
+            work,
+            data,
+            f"a delay of {delay}s",
+            1,
+            ["benchmarks.slow_files", str(delay), str(data)],
+        )
+        for delay in (0.0, DELAY)
+    ]
+    return _told(f"each file opened after {1000 * DELAY:.0f} ms", count, *times)
+
+
+def _holds(args: argparse.Namespace) -> bool:
+    """Compare and print; whether the pace is kept in both."""
+    ours = Side("ours", Path(sys.executable), ROOT, {**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    with tempfile.TemporaryDirectory(dir=args.work) as temporary:
+        work = Path(temporary)
+        flags = {"--untrained_model_path": work / "untrained", "--model_name": MODEL}
+        flags["--pretrained"] = Path("False")
+        run(ours, f"{COMPANIONS}.image_model", words(flags), work / "untrained.log")
+        return all([_memory(ours, args, work), _mount(ours, args, work)])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Compare; returns 0 when the pace is kept, 1 when not, 2 when it could not be told."""
+    parser = argparse.ArgumentParser(prog="limits", description=str(__doc__).splitlines()[0])
+    add = parser.add_argument
+    add("--scale", type=float, default=1.0, help="of the 10 GB; default 1")
+    add("--epochs", type=int, default=2, help="of the trainings on much data; default 2")
+    add("--work", type=Path, metavar="DIR", help="where the temporary folder is made")
+    args = parser.parse_args(argv)
+    return exit_code(lambda: _holds(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
