@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from train_pytorch_model.errors import (
@@ -167,6 +168,35 @@ class _EmptyOnMeta(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
+class _ShapesAlone(TorchFunctionMode):
+    """What most networks are made of, on the device ``meta``, without the compiler.
+
+    PyTorch decomposes these functions there, for which it loads ``torch.compile``: two seconds.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Call ``func``, or make what it would return."""
+        kwargs = kwargs or {}
+        if func is functional.batch_norm:
+            if args[0].numel() == args[0].shape[1]:
+                raise ValueError("Expected more than 1 value per channel")
+            return torch.empty_like(args[0])
+        if func is functional.linear:
+            return args[0].new_empty((*args[0].shape[:-1], len(args[1])))
+        if func is functional.adaptive_avg_pool2d:
+            height, width = args[1] if isinstance(args[1], tuple) else (args[1], args[1])
+            return args[0].new_empty((*args[0].shape[:-2], height, width))
+        if func is Tensor.mean:
+            func = Tensor.sum  # of the same shape
+        return func(*args, **kwargs)
+
+
 def check_batch(
     directory: ModelDirectory, classes: int, batch: int, size: tuple[int, int], port: str
 ) -> None:
@@ -193,7 +223,8 @@ def check_batch(
         )
     net = unfilled_network(directory.spec, architecture, classes).to("meta").train()
     try:
-        net(torch.empty(batch, 3, height, width, device="meta"))
+        with _ShapesAlone():
+            net(torch.empty(batch, 3, height, width, device="meta"))
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
             raise
