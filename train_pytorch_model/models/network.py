@@ -192,6 +192,11 @@ class _ShapesAlone(TorchFunctionMode):
         if func is functional.adaptive_avg_pool2d:
             height, width = args[1] if isinstance(args[1], tuple) else (args[1], args[1])
             return args[0].new_empty((*args[0].shape[:-2], height, width))
+        if func is torch.cat:
+            parts, axis = args[0], kwargs.get("dim", args[-1])
+            shape = list(parts[0].shape)
+            shape[axis] = sum(part.shape[axis] for part in parts)
+            return parts[0].new_empty(shape)
         if func is Tensor.mean:
             func = Tensor.sum  # of the same shape
         return func(*args, **kwargs)
