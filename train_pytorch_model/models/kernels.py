@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+from train_pytorch_model.models.shapes import ShapesAlone
+
 Size = tuple[int, int]
 
 _WHOLE = "whole_kernel"
@@ -60,7 +62,7 @@ def _input_sizes(skeleton: nn.Module, sizes: Iterable[Size]) -> Mapping[str, set
         if isinstance(module, nn.Conv2d)
     ]
     skeleton.eval()
-    with torch.no_grad():
+    with torch.no_grad(), ShapesAlone():
         for height, width in sizes:
             skeleton(torch.empty(1, 3, height, width, device="meta"))
     for hook in hooks:

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from train_pytorch_model.errors import (
@@ -25,6 +24,7 @@ from train_pytorch_model.models.architectures import (
     family_of,
 )
 from train_pytorch_model.models.kernels import trim_kernels, whole_state_dict
+from train_pytorch_model.models.shapes import ShapesAlone
 from train_pytorch_model.models.torchvision_networks import networks
 from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
 from train_pytorch_model.params import seed_of_64_bits
@@ -168,40 +168,6 @@ class _EmptyOnMeta(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-class _ShapesAlone(TorchFunctionMode):
-    """What most networks are made of, on the device ``meta``, without the compiler.
-
-    PyTorch decomposes these functions there, for which it loads ``torch.compile``: two seconds.
-    """
-
-    def __torch_function__(
-        self,
-        func: Callable[..., Any],
-        types: Sequence[type],
-        args: tuple[Any, ...] = (),
-        kwargs: Mapping[str, Any] | None = None,
-    ) -> Any:
-        """Call ``func``, or make what it would return."""
-        kwargs = kwargs or {}
-        if func is functional.batch_norm:
-            if args[0].numel() == args[0].shape[1]:
-                raise ValueError("Expected more than 1 value per channel")
-            return torch.empty_like(args[0])
-        if func is functional.linear:
-            return args[0].new_empty((*args[0].shape[:-1], len(args[1])))
-        if func is functional.adaptive_avg_pool2d:
-            height, width = args[1] if isinstance(args[1], tuple) else (args[1], args[1])
-            return args[0].new_empty((*args[0].shape[:-2], height, width))
-        if func is torch.cat:
-            parts, axis = args[0], kwargs.get("dim", args[-1])
-            shape = list(parts[0].shape)
-            shape[axis] = sum(part.shape[axis] for part in parts)
-            return parts[0].new_empty(shape)
-        if func is Tensor.mean:
-            func = Tensor.sum  # of the same shape
-        return func(*args, **kwargs)
-
-
 def check_batch(
     directory: ModelDirectory, classes: int, batch: int, size: tuple[int, int], port: str
 ) -> None:
@@ -228,7 +194,7 @@ def check_batch(
         )
     net = unfilled_network(directory.spec, architecture, classes).to("meta").train()
     try:
-        with _ShapesAlone():
+        with ShapesAlone():
             net(torch.empty(batch, 3, height, width, device="meta"))
     except ValueError as error:
         if "more than 1 value per channel" not in str(error):
