@@ -1,5 +1,6 @@
 """The epoch loop: batches → the weights of the best epoch."""
 
+import inspect
 import math
 import time
 from collections.abc import Mapping
@@ -134,9 +135,16 @@ def train_epoch(
     return sums.means()
 
 
+class _SGD(torch.optim.SGD):
+    """SGD that does not load ``torch.compile``, which takes two seconds, to be left alone by it."""
+
+    add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
+    zero_grad = inspect.unwrap(torch.optim.SGD.zero_grad)
+
+
 def sgd(net: nn.Module, rate: float) -> torch.optim.SGD:
     """SGD with Nesterov momentum 0.9 and weight decay 1e-4, as the original's."""
-    return torch.optim.SGD(
+    return _SGD(
         net.parameters(),
         lr=rate,
         momentum=MOMENTUM,
