@@ -38,6 +38,9 @@ bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.transformation --classic .venv-classic
 	$(BIN)/python -m benchmarks.scoring --classic .venv-classic
 	$(BIN)/python -m benchmarks.training --classic .venv-classic
+	$(BIN)/python -m benchmarks.indexing --classic .venv-classic
+	$(BIN)/python -m benchmarks.growth
+	$(BIN)/python -m benchmarks.limits
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .

@@ -28,10 +28,10 @@ SHARE = 0.8
 DECODED_BYTES = 10 * 10**9
 LIMIT_BYTES = 2 * 10**9
 
-PROGRAM_BYTES = 800 * 10**6
+PROGRAM_BYTES = 1000 * 10**6
 """What a process takes that trains on next to nothing: PyTorch, weights and a batch."""
 
-SIZE = 512
+SIZE = 256
 """Of the images of the first comparison, in pixels a side."""
 
 DELAY = 0.05
@@ -54,7 +54,7 @@ def _train(
     """
     target = work / f"trained {name}"
     flags = training_flags(
-        work / "untrained", data, work / "validation", target, epochs=epochs, batch_size=64
+        work / "untrained", data, work / "validation", target, epochs=epochs, batch_size=16
     )
     module, *rest = [*before, TRAIN]
     used = run(ours, module, [*rest, *flags, "--device", "cpu"], work / f"{name}.log")
