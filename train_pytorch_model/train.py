@@ -1,6 +1,6 @@
 """The story of a run: read → check → fit → write."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ def train(job: Job) -> Fit:
     validation_set = with_labels_of(validation_set, training_set)
     labels = training_set.schema.classes
     net = network(untrained, labels, job.params.random_seed)
+    untrained = replace(untrained, weights={})  # the network has copies of them
 
     budget = MemoryBudget.of_this_machine()
     training = open_labelled_images(training_set, job.cache, budget)
