@@ -12,7 +12,8 @@ from torch.overrides import TorchFunctionMode
 class ShapesAlone(TorchFunctionMode):
     """A forward pass on the device ``meta`` does not load the compiler for common layers.
 
-    PyTorch decomposes these functions there, for which it loads ``torch.compile``: two seconds.
+    PyTorch decomposes these functions there, for which it loads ``torch.compile`` or its algebra:
+    two seconds and 100 MB.
     """
 
     def __torch_function__(
@@ -23,21 +24,92 @@ class ShapesAlone(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Call ``func``, or make what it would return."""
-        kwargs = kwargs or {}
-        if func is functional.batch_norm:
-            if kwargs["training"] and args[0].numel() == args[0].shape[1]:
-                raise ValueError("Expected more than 1 value per channel")
-            return torch.empty_like(args[0])
-        if func is functional.linear:
-            return args[0].new_empty((*args[0].shape[:-1], len(args[1])))
-        if func is functional.adaptive_avg_pool2d:
-            height, width = args[1] if isinstance(args[1], tuple) else (args[1], args[1])
-            return args[0].new_empty((*args[0].shape[:-2], height, width))
-        if func is torch.cat:
-            parts, axis = args[0], kwargs.get("dim", args[-1])
-            shape = list(parts[0].shape)
-            shape[axis] = sum(part.shape[axis] for part in parts)
-            return parts[0].new_empty(shape)
-        if func is Tensor.mean:
-            func = Tensor.sum  # of the same shape
-        return func(*args, **kwargs)
+        made = _MADE[func](*args, **(kwargs or {})) if func in _MADE else None
+        return func(*args, **(kwargs or {})) if made is None else made
+
+
+# Each takes what the function takes, and gives None where PyTorch is to say what is wrong.
+
+
+def _batch_norm(images: Tensor, *_: object, training: bool, **__: object) -> Tensor:
+    if training and images.numel() == images.shape[1]:
+        raise ValueError("Expected more than 1 value per channel")
+    return images.new_empty(images.shape)
+
+
+def _linear(values: Tensor, weight: Tensor, *_: object) -> Tensor:
+    return values.new_empty((*values.shape[:-1], len(weight)))
+
+
+def _adaptive_avg_pool2d(images: Tensor, size: int | Sequence[int]) -> Tensor:
+    return images.new_empty((*images.shape[:-2], *_pair(size)))
+
+
+def _cat(parts: Sequence[Tensor], dim: int = 0) -> Tensor:
+    shape = list(parts[0].shape)
+    shape[dim] = sum(part.shape[dim] for part in parts)
+    return parts[0].new_empty(shape)
+
+
+def _mean(values: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    return values.sum(*args, **kwargs)  # of the same shape
+
+
+def _added_in_place(values: Tensor, *_: object) -> Tensor:
+    return values
+
+
+def _conv2d(
+    images: Tensor,
+    weight: Tensor,
+    _: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+) -> Tensor | None:
+    size = _windows(images.shape[-2:], weight.shape[-2:], stride, padding, dilation)
+    if size is None or images.shape[-3] != weight.shape[1] * groups:
+        return None
+    return images.new_empty((*images.shape[:-3], len(weight), *size))
+
+
+def _max_pool2d(images: Tensor, kernel: int | Sequence[int], **kwargs: Any) -> Tensor | None:
+    geometry = (kwargs["stride"], kwargs["padding"], kwargs["dilation"])
+    size = _windows(images.shape[-2:], _pair(kernel), *map(_pair, geometry))
+    if size is None or kwargs["ceil_mode"]:
+        return None
+    return images.new_empty((*images.shape[:-2], *size))
+
+
+_MADE: dict[Callable[..., Any], Callable[..., Tensor | None]] = {
+    functional.batch_norm: _batch_norm,
+    functional.linear: _linear,
+    functional.adaptive_avg_pool2d: _adaptive_avg_pool2d,
+    functional.conv2d: _conv2d,
+    functional.max_pool2d: _max_pool2d,
+    torch.cat: _cat,
+    Tensor.mean: _mean,
+    Tensor.__iadd__: _added_in_place,
+}
+
+
+def _pair(value: int | Sequence[int]) -> Sequence[int]:
+    return (value, value) if isinstance(value, int) else value
+
+
+def _windows(
+    size: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    padding: Sequence[int],
+    dilation: Sequence[int],
+) -> list[int] | None:
+    """How many windows there are along each axis; None where there is no room for one."""
+    rooms = [
+        n + 2 * p - d * (k - 1) - 1
+        for n, p, d, k in zip(size, padding, dilation, kernel, strict=True)
+    ]
+    if min(rooms) < 0:
+        return None
+    return [room // step + 1 for room, step in zip(rooms, stride, strict=True)]
