@@ -91,6 +91,7 @@ _MADE: dict[Callable[..., Any], Callable[..., Tensor | None]] = {
     torch.cat: _cat,
     Tensor.mean: _mean,
     Tensor.__iadd__: _added_in_place,
+    Tensor.add_: _added_in_place,
 }
 
 
