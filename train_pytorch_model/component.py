@@ -122,6 +122,15 @@ DEVICE = Parameter(
     help="Where to compute; auto takes the GPU where there is one.",
 )
 
+PRIVATE_URLS = Parameter(
+    name="private_urls",
+    flag="--private-urls",
+    type=bool,
+    default=False,
+    help="Whether images are also fetched from addresses that are not of the public internet, "
+    "where a coco_url of the directory leads there.",
+)
+
 
 def parse(parameters: Iterable[Parameter], texts: Mapping[str, str]) -> dict[str, Any]:
     """The values written in ``texts``, by name; a name that is absent means ``without_flag``.

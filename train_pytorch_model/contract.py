@@ -1,6 +1,13 @@
 """Train PyTorch Model, declared: its ports and settings beside the parameters of ``params``."""
 
-from train_pytorch_model.component import DEVICE, INT32_MAX, Component, Parameter, Port
+from train_pytorch_model.component import (
+    DEVICE,
+    INT32_MAX,
+    PRIVATE_URLS,
+    Component,
+    Parameter,
+    Port,
+)
 from train_pytorch_model.params import PARAMETERS
 
 TRAIN_PYTORCH_MODEL = Component(
@@ -46,6 +53,7 @@ TRAIN_PYTORCH_MODEL = Component(
     parameters=PARAMETERS,
     settings=(
         DEVICE,
+        PRIVATE_URLS,
         Parameter(
             name="precision",
             flag="--precision",

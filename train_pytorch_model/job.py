@@ -12,7 +12,8 @@ class Job:
 
     ``warmup_epochs`` (≥ 0) and ``print_frequency`` (batches, ≥ 1) are the original's
     ``--num-warmup-steps`` and ``--print-freq``; ``device``, ``precision`` and ``cache`` are
-    settings of ``contract.py``.
+    settings of ``contract.py``. ``private_urls`` is whether images may be fetched from other than
+    the public internet.
     """
 
     untrained_model: Path
@@ -25,3 +26,4 @@ class Job:
     device: str = "auto"
     precision: str = "auto"
     cache: str = "auto"
+    private_urls: bool = False

@@ -45,8 +45,8 @@ def train(job: Job) -> Fit:
     check_output(job.trained_model, "trained_model")
     runtime = start(job.device, job.precision)
     untrained = read_model_directory(job.untrained_model, "untrained_model")
-    training_set = _read_labelled(job.training_dataset, "training_dataset")
-    validation_set = _read_labelled(job.validation_dataset, "validation_dataset")
+    training_set = _read_labelled(job, job.training_dataset, "training_dataset")
+    validation_set = _read_labelled(job, job.validation_dataset, "validation_dataset")
     check_categories(training_set)
     validation_set = with_labels_of(validation_set, training_set)
     labels = training_set.schema.classes
@@ -120,8 +120,8 @@ def _too_large(batch_size: int) -> str:
     )
 
 
-def _read_labelled(path: Path, port: str) -> ImageSet:
-    everything = read_image_directory(path, port)
+def _read_labelled(job: Job, path: Path, port: str) -> ImageSet:
+    everything = read_image_directory(path, port, private_urls=job.private_urls)
     usable = labelled(everything)
     left_out = len(everything) - len(usable)
     if left_out:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from train_pytorch_model.command_line import run_component
-from train_pytorch_model.component import Component, Parameter, Port
+from train_pytorch_model.component import PRIVATE_URLS, Component, Parameter, Port
 from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
 from train_pytorch_model.report.console import progress_bar, say
 
@@ -61,6 +61,7 @@ COMPONENT = Component(
             help="The seed of the random operations; the same seed gives the same images.",
         ),
     ),
+    settings=(PRIVATE_URLS,),
 )
 
 RUN_LENGTHS = 3
@@ -73,6 +74,7 @@ def run(
     output_image_directory: Path,
     mode: str,
     random_seed: int,
+    private_urls: bool,
 ) -> None:
     """Transform every image, several at a time.
 
@@ -107,7 +109,9 @@ def run(
     )
     if mode == INFERENCE:
         operations = [operation for operation in operations if not operation.is_random]
-    listing = read_listing(input_image_directory, "input_image_directory")
+    listing = read_listing(
+        input_image_directory, "input_image_directory", private_urls=private_urls
+    )
     images = listing.image_set
     names = png_names([listing.name(index) for index in range(len(listing))])
     _check_lengths(names)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from train_pytorch_model.command_line import run_component
-from train_pytorch_model.component import Component, Port
+from train_pytorch_model.component import PRIVATE_URLS, Component, Port
 from train_pytorch_model.errors import quoted
 
 COMPONENT = Component(
@@ -35,10 +35,11 @@ COMPONENT = Component(
             help="The images with their metadata; a directory that is empty or new.",
         ),
     ),
+    settings=(PRIVATE_URLS,),
 )
 
 
-def convert(source: Path, target: Path) -> str:
+def convert(source: Path, target: Path, private_urls: bool = False) -> str:
     """Copy the images of ``source`` and describe them; returns what they are, in words.
 
     The files are copied as they are; ``read_listing`` says how they are named.
@@ -61,7 +62,7 @@ def convert(source: Path, target: Path) -> str:
             "archive beside them; move either away if that is not meant."
         )
     with unpacked(source, "input_dataset") as folder:
-        listing = read_listing(folder, "input_dataset")
+        listing = read_listing(folder, "input_dataset", private_urls=private_urls)
         with whole_directory(target, "output_image_directory") as output:
             write_copies(output, listing)
     categories = len(listing.image_set.schema.categories)
@@ -69,9 +70,9 @@ def convert(source: Path, target: Path) -> str:
     return f"{len(listing):,} images {kind}"
 
 
-def run(input_dataset: Path, output_image_directory: Path) -> None:
+def run(input_dataset: Path, output_image_directory: Path, private_urls: bool) -> None:
     """What the command line does."""
-    images = convert(input_dataset, output_image_directory)
+    images = convert(input_dataset, output_image_directory, private_urls)
     sys.stdout.write(f"{images} are in {output_image_directory}\n")
 
 

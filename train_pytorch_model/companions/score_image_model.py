@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from train_pytorch_model.command_line import run_component
-from train_pytorch_model.component import DEVICE, Component, Port
+from train_pytorch_model.component import DEVICE, PRIVATE_URLS, Component, Port
 
 COMPONENT = Component(
     name="score_image_model",
@@ -36,15 +36,17 @@ COMPONENT = Component(
             help="A row per image; a directory that is empty or new.",
         ),
     ),
-    settings=(DEVICE,),
+    settings=(DEVICE, PRIVATE_URLS),
 )
 
 
-def run(trained_model: Path, dataset: Path, scored_dataset: Path, device: str) -> None:
+def run(
+    trained_model: Path, dataset: Path, scored_dataset: Path, device: str, private_urls: bool
+) -> None:
     """What the command line does."""
     from train_pytorch_model.companions.scoring import score  # imports torch; --help need not
 
-    summary = score(trained_model, dataset, scored_dataset, device)
+    summary = score(trained_model, dataset, scored_dataset, device, private_urls)
     sys.stdout.write(f"{summary} The scored images are in {scored_dataset}\n")
 
 

@@ -36,7 +36,13 @@ GROUP_BYTES = 128 << 20
 probabilities where the categories are many."""
 
 
-def score(trained_model: Path, dataset: Path, target: Path, device: str = "auto") -> str:
+def score(
+    trained_model: Path,
+    dataset: Path,
+    target: Path,
+    device: str = "auto",
+    private_urls: bool = False,
+) -> str:
     """Score every image of ``dataset`` and write a DataFrameDirectory.
 
     Returns:
@@ -51,7 +57,7 @@ def score(trained_model: Path, dataset: Path, target: Path, device: str = "auto"
     check_output(target, "scored_dataset")
     runtime = start(device)
     model = read_model_directory(trained_model, "trained_model")
-    images = read_image_directory(dataset, "dataset", one_category=False)
+    images = read_image_directory(dataset, "dataset", one_category=False, private_urls=private_urls)
     labels = _labels(model)
     known = _known_columns(images)
     scored = [*(PROBABILITY + label for label in labels), SCORED_LABELS]

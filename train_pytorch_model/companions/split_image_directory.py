@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from train_pytorch_model.command_line import run_component
-from train_pytorch_model.component import Component, Parameter, Port
+from train_pytorch_model.component import PRIVATE_URLS, Component, Parameter, Port
 from train_pytorch_model.errors import InvalidDatasetError, ParameterError
 
 COMPONENT = Component(
@@ -57,6 +57,7 @@ COMPONENT = Component(
             help="The seed of the division; the same seed gives the same division.",
         ),
     ),
+    settings=(PRIVATE_URLS,),
 )
 
 
@@ -66,6 +67,7 @@ def run(
     output_image_directory2: Path,
     fraction_of_images_in_the_first_output: float,
     random_seed: int,
+    private_urls: bool,
 ) -> None:
     """Divide the images; each half keeps their order, names and ids, and all the categories.
 
@@ -95,7 +97,9 @@ def run(
         "output_image_directory2": output_image_directory2,
     }
     check_two_outputs(outputs)
-    listing = read_listing(input_image_directory, "input_image_directory")
+    listing = read_listing(
+        input_image_directory, "input_image_directory", private_urls=private_urls
+    )
     if len(listing) == 1:
         raise InvalidDatasetError(
             "input_image_directory: found one image, expected at least two to divide; leave this "

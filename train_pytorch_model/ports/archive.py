@@ -20,8 +20,9 @@ from typing import BinaryIO, TypeVar
 from train_pytorch_model.errors import InvalidDatasetError, Problems, quoted, shortened
 from train_pytorch_model.ports.class_folders import is_image_name, is_litter
 from train_pytorch_model.ports.image_metadata import META
-from train_pytorch_model.ports.paths import is_safe_name, open_inside, reason
+from train_pytorch_model.ports.paths import is_safe_name, open_file, open_inside, reason
 from train_pytorch_model.ports.tar import CHUNK, DamagedArchiveError, Member, tar_members
+from train_pytorch_model.ports.zip_index import BoundedIndex
 
 ENDINGS = (".zip", ".tar", ".tgz", ".gz", ".tbz2", ".bz2")
 """The names, in any case, that make a file in a folder its archive; what it is, its bytes say."""
@@ -102,7 +103,7 @@ def _temporary_folder(archive: str) -> Iterator[Path]:
 def _archive(path: Path, port: str) -> tuple[str, BinaryIO] | None:
     """The archive that ``path`` is, or that lies in it: its name and itself."""
     if path.is_file():
-        return path.name, open(path, "rb")
+        return path.name, open_file(path)
     if not path.is_dir():
         return None
     with os.scandir(path) as entries:
@@ -195,28 +196,8 @@ def _told(items: Iterable[T]) -> Iterator[T]:
         raise DamagedArchiveError(shortened(str(error)) or type(error).__name__) from error
 
 
-class _Index:
-    """A zip for zipfile, which reads its index into memory whatever its size is."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._size = os.fstat(file.fileno()).st_size
-        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
-
-    def read(self, size: int = -1) -> bytes:
-        """Read; what zipfile reads at once are the index, the end and pieces of a file."""
-        wanted = min(size if size >= 0 else _ZIP_END, self._size)
-        if wanted > MAX_INDEX:
-            raise DamagedArchiveError(f"its index is larger than {MAX_INDEX:,} bytes")
-        return self._file.read(wanted)
-
-
-_ZIP_END = 1 << 17
-"""More than a zip's end takes, with the longest comment."""
-
-
 def _zip_members(file: BinaryIO) -> Iterator[Member]:
-    with zipfile.ZipFile(_Index(file)) as archive:
+    with zipfile.ZipFile(BoundedIndex(file, MAX_INDEX)) as archive:
         infos = archive.infolist()
         end = 0
         for info in sorted(infos, key=lambda info: info.header_offset):

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from train_pytorch_model.errors import InvalidDatasetError, quoted
 from train_pytorch_model.ports.image_schema import MAX_CLASSES, classification_schema, is_text
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
+from train_pytorch_model.ports.storage import persistent
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 """The file names, in any case, that are images where no metadata names them (not ``.gif``)."""
@@ -74,7 +75,7 @@ def read_flat(root: Path, port: str) -> ImageSet | None:
     """Read every image at any depth below ``root``, without labels; None where there is none."""
     found = []
     top = os.fsencode(root)
-    for parent, folders, names in os.walk(top):
+    for parent, folders, names in os.walk(top, onerror=_not_listed):
         folders[:] = [name for name in folders if not is_litter(os.fsdecode(name))]
         images = _binary(names)
         names.clear()  # os.walk keeps the list until its next step
@@ -94,24 +95,36 @@ def read_flat(root: Path, port: str) -> ImageSet | None:
     )
 
 
+def _not_listed(error: OSError) -> None:
+    """A folder that cannot be read is not passed over, as ``os.walk`` would."""
+    raise error
+
+
 def _folders(root: Path) -> list[str]:
-    with os.scandir(root) as entries:
-        return [
-            entry.name
-            for entry in entries
-            if entry.is_dir(follow_symlinks=False) and not is_litter(entry.name)
-        ]
+    def read() -> list[str]:
+        with os.scandir(root) as entries:
+            return [
+                entry.name
+                for entry in entries
+                if entry.is_dir(follow_symlinks=False) and not is_litter(entry.name)
+            ]
+
+    return persistent(read)
 
 
 def _images(root: Path, folder: str) -> pa.BinaryArray:
     """The paths below ``root`` of the images in a folder directly below it, in order."""
-    found = [_binary([])]
-    with os.scandir(os.fsencode(root / folder)) as entries:
-        while some := list(islice(entries, ENTRIES_AT_ONCE)):
-            names = _binary([entry.name for entry in some])
-            marks = zip(some, _are_images(names).to_pylist(), strict=True)
-            found.append(names.filter([mark and not entry.is_dir() for entry, mark in marks]))
-    return _below(os.fsencode(folder), _in_order(pa.concat_arrays(found)))
+
+    def read() -> pa.BinaryArray:
+        found = [_binary([])]
+        with os.scandir(os.fsencode(root / folder)) as entries:
+            while some := list(islice(entries, ENTRIES_AT_ONCE)):
+                names = _binary([entry.name for entry in some])
+                marks = zip(some, _are_images(names).to_pylist(), strict=True)
+                found.append(names.filter([mark and not entry.is_dir() for entry, mark in marks]))
+        return pa.concat_arrays(found)
+
+    return _below(os.fsencode(folder), _in_order(persistent(read)))
 
 
 def _below(folder: bytes, names: pa.BinaryArray) -> pa.BinaryArray:

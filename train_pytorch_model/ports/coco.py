@@ -1,5 +1,6 @@
 """The COCO form of an image directory: images beside one annotation file."""
 
+import errno
 import json
 import os
 from collections import defaultdict
@@ -121,7 +122,11 @@ def _document(root: Path) -> tuple[str, dict[str, Any]] | None:
 def _annotations(root: Path, name: str) -> dict[str, Any] | None:
     try:
         document = json.loads(read_inside(root, name, MAX_ANNOTATION_BYTES).decode("utf-8-sig"))
-    except (OSError, ValueError, RecursionError):
+    except OSError as error:
+        if error.errno not in (None, errno.ENOENT, errno.ELOOP):
+            raise  # what cannot be read might be the annotations
+        return None
+    except (ValueError, RecursionError):
         return None
     if not isinstance(document, dict):
         return None

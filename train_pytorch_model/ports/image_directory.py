@@ -20,7 +20,9 @@ from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 from train_pytorch_model.ports.paths import reason
 
 
-def read_image_directory(root: Path, port: str, *, one_category: bool = True) -> ImageSet:
+def read_image_directory(
+    root: Path, port: str, *, one_category: bool = True, private_urls: bool = False
+) -> ImageSet:
     """Read an ImageDirectory of any form, without opening an image.
 
     The forms are tried in the original's order: with metadata, COCO, class folders, and images
@@ -32,10 +34,17 @@ def read_image_directory(root: Path, port: str, *, one_category: bool = True) ->
         port: the name of the input, for messages.
         one_category: whether an image with annotations of several categories is an error;
             otherwise it has no label.
+        private_urls: whether a ``coco_url`` may lead to an address that is not of the public
+            internet.
 
     Raises:
         InvalidDatasetError: there is no such directory, it is damaged, or it holds no image.
     """
+    image_set = _read(root, port, one_category)
+    return replace(image_set, private_urls=private_urls)
+
+
+def _read(root: Path, port: str, one_category: bool) -> ImageSet:
     try:
         if not os.path.isdir(root):
             found = "a file" if os.path.exists(root) else "nothing"

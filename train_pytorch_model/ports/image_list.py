@@ -24,6 +24,10 @@ from train_pytorch_model.ports.paths import (
     is_safe_name,
 )
 
+CHUNK = 1 << 20
+MAX_LINE_BYTES = 64 << 20
+MAX_CELLS = 1 << 28
+
 BOM = b"\xef\xbb\xbf"
 
 BLOCK_BYTES = 2 << 20
@@ -68,11 +72,37 @@ def read_rows(
     Raises:
         InvalidDatasetError: lines are damaged: all of them are counted, the first ten named.
     """
+    _check_cells(file, schema, port, name)
     rows = _read_fast(_after_bom(file), schema)
     if rows is None:
         file.seek(0)
         rows = _read_line_by_line(_after_bom(file), schema, port, name, one_category)
     return rows
+
+
+def _check_cells(file: BinaryIO, schema: ImageSchema, port: str, name: str) -> None:
+    """Refuse a list of few bytes that takes all memory, since each column has a cell a line.
+
+    Raises:
+        InvalidDatasetError: it has more than MAX_CELLS cells, or a line of MAX_LINE_BYTES.
+    """
+    lines, rest = 1, 0
+    while chunk := file.read(CHUNK):
+        first, last = chunk.find(b"\n"), chunk.rfind(b"\n")
+        lines += chunk.count(b"\n")
+        rest = rest + len(chunk) if first < 0 else len(chunk) - last
+        if rest > MAX_LINE_BYTES:
+            raise InvalidDatasetError(
+                f"{port}: {name} has a line of more than {MAX_LINE_BYTES:,} bytes, expected a JSON "
+                "object a line; write the directory again with Convert to Image Directory."
+            )
+    columns = len(schema.other_columns)
+    if lines * columns > MAX_CELLS:
+        raise InvalidDatasetError(
+            f"{port}: {name} has {lines:,} lines of {columns:,} columns, expected at most "
+            f"{MAX_CELLS:,} values; leave out columns that are not needed."
+        )
+    file.seek(0)
 
 
 def raw_lines(file: BinaryIO) -> list[bytes]:

@@ -9,6 +9,8 @@ from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
 MAX_CLASSES = 100_000
 """A limit on the highest category id, which decides the size of the model's last layer."""
 
+MAX_COLUMNS = 1_000
+
 CLASSIFICATION = "COCO_classification"
 GAP_NAME = "Others"
 """The name of the last class whose id no category has, as in the original."""
@@ -72,6 +74,11 @@ def parse_schema(document: object, port: str) -> ImageSchema:
         raise InvalidDatasetError(
             f"{port}: _schema.json has no columnAttributes, expected a list of columns; write the "
             "directory again with Convert to Image Directory."
+        )
+    if len(columns) > MAX_COLUMNS:
+        raise InvalidDatasetError(
+            f"{port}: _schema.json declares {len(columns):,} columns, expected at most "
+            f"{MAX_COLUMNS:,}; leave out those that are not needed."
         )
     image_column = image_ref = label_column = annotation_type = None
     categories: dict[int, str] = {}

@@ -31,6 +31,7 @@ class ImageSet:
         schema: the columns, and the names of the classes.
         columns: the other columns of the directory (n values each), such as ``id`` and
             ``category``, by name, as they stand in the directory.
+        private_urls: whether URLs may lead to addresses that are not of the public internet.
     """
 
     port: str
@@ -40,6 +41,7 @@ class ImageSet:
     labels: NDArray[np.int64]
     schema: ImageSchema
     columns: Mapping[str, pa.Array]
+    private_urls: bool = False
 
     def __len__(self) -> int:
         return len(self.files)

@@ -51,17 +51,22 @@ class Listing:
         return Listing(chosen, self.names.take(indices), self.lines.take(indices))
 
 
-def read_listing(root: Path, port: str) -> Listing:
+def read_listing(root: Path, port: str, *, private_urls: bool = False) -> Listing:
     """Read an ImageDirectory of any form, in order to write its images again.
 
     A directory that has metadata keeps its names and lines. COCO keeps its annotations. Of class
     folders the names are ``image/<class index>_<number><ending>``, of images without labels
     ``image/<path>``.
 
+    Args:
+        root: the directory.
+        port: the name of the input, for messages.
+        private_urls: as of ``read_image_directory``.
+
     Raises:
         InvalidDatasetError: as ``read_image_directory``, or names cannot be kept.
     """
-    image_set = read_image_directory(root, port, one_category=False)
+    image_set = read_image_directory(root, port, one_category=False, private_urls=private_urls)
     if os.path.lexists(root / META):
         return Listing(image_set, image_set.files, _lines(read_lines(image_set)))
     with _not_too_deep(port):

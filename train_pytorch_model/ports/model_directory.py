@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,11 @@ def _read_labels(root: Path, name: str, port: str) -> tuple[str, ...]:
     """
     try:
         text = read_inside(root, name, MAX_LABELS_BYTES).decode("utf-8-sig")
-        rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row][1:]
+        table = (row for row in csv.reader(io.StringIO(text, newline="")) if row)
+        rows = list(islice(table, 1, MAX_CLASSES + 2))
         labels = {int(row[0]): row[1] for row in rows}
+        if len(rows) > MAX_CLASSES:
+            raise ValueError(f"it has more than {MAX_CLASSES:,} rows")
         if len(labels) < len(rows) or not all(0 <= index < MAX_CLASSES for index in labels):
             raise ValueError("its indices are not different numbers from 0")
     except OSError as error:

@@ -1,10 +1,13 @@
 """Names of files that an input directory gives, which must stay inside that directory."""
 
+import io
 import os
 import re
 import stat
 from pathlib import Path
 from typing import BinaryIO
+
+from train_pytorch_model.ports.storage import READING, PersistentFile, persistent
 
 SUSPICIOUS = r"\x00|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|^$"
 """A pattern that every unsafe relative name matches (RE2 and Python syntax)."""
@@ -26,8 +29,11 @@ def open_inside(root: Path, name: str) -> BinaryIO:
     """
     if not is_safe_name(name):
         raise OSError("its path leaves the directory")
-    real = os.path.realpath(root / name)
-    if not real.startswith(os.path.realpath(root) + os.sep):
+    top, real = persistent(
+        # strict: what cannot be looked at might be a link
+        lambda: (os.path.realpath(root, strict=True), os.path.realpath(root / name, strict=True))
+    )
+    if not real.startswith(top.rstrip(os.sep) + os.sep):
         raise OSError("a link leads out of the directory")
     return open_file(real)
 
@@ -35,18 +41,19 @@ def open_inside(root: Path, name: str) -> BinaryIO:
 def open_file(path: str | Path) -> BinaryIO:
     """Open the regular file at ``path``, which may be a link, for reading.
 
+    Opening and reading it is tried again where storage fails for a moment.
+
     Raises:
         OSError: the file is absent or unreadable, or is not a regular file.
     """
-    # O_NONBLOCK: opening a named pipe must not wait for a writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = persistent(lambda: os.open(path, READING))
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError("it is not a regular file")
     except BaseException:
         os.close(descriptor)
         raise
-    return open(descriptor, "rb")
+    return io.BufferedReader(PersistentFile(path, descriptor))
 
 
 def read_inside(root: Path, name: str, max_bytes: int) -> bytes:

@@ -9,6 +9,10 @@ import torch
 from torch import Tensor
 
 from train_pytorch_model.errors import scalar, shortened
+from train_pytorch_model.ports.zip_index import BoundedIndex, has_one_index
+
+MAX_INDEX = 16 << 20
+"""The size of the index of a file of weights: some 200,000 tensors."""
 
 
 def load_state_dict(file: BinaryIO) -> dict[str, Tensor]:
@@ -41,8 +45,9 @@ def load_state_dict(file: BinaryIO) -> dict[str, Tensor]:
 def _check_not_compressed(file: BinaryIO) -> None:
     """Refuse a zip whose content is larger than the file: PyTorch stores, it does not compress."""
     if zipfile.is_zipfile(file):
-        file.seek(0)
-        with zipfile.ZipFile(file) as archive:
+        if not has_one_index(file):
+            raise ValueError("its index is not where PyTorch puts it")
+        with zipfile.ZipFile(BoundedIndex(file, MAX_INDEX)) as archive:
             expanded = sum(entry.file_size for entry in archive.infolist())
         if expanded > file.seek(0, io.SEEK_END):
             raise ValueError("its content is compressed")
