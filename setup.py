@@ -30,7 +30,7 @@ setup(
         "pyarrow>=16",  # reads images.lst fast and small; writes scored images as Parquet
         "pyyaml>=6",  # the ports' YAML, loaded safely
         "tqdm>=4.66",  # progress bars that behave in a terminal and in a log
-        "urllib3>=2",  # fetches coco_url with timeouts and retries
+        "urllib3>=2.6",  # fetches coco_url with timeouts and retries, in bounded memory
     ],
     extras_require={
         "bench": [

@@ -94,7 +94,14 @@ def test_help_and_readme_hold_the_contract(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main(["--help"])
     text = capsys.readouterr().out
-    settings = {"--help", "--version", "--device", "--num-warmup-steps", "--print-freq"}
+    settings = {
+        "--help",
+        "--version",
+        "--device",
+        "--private-urls",
+        "--num-warmup-steps",
+        "--print-freq",
+    }
     assert set(re.findall(r"--[a-z-]+", text)) == {*FLAGS.values(), *settings}
     rows = re.findall(
         r"^\| \w+ \| `(\w+)` \| `([a-z-]+)` \| (\w+) \| ([^ |]*) ?\|",

@@ -21,6 +21,7 @@ from train_pytorch_model.ports.image_schema import (
 )
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 from train_pytorch_model.ports.paths import is_safe_name, read_inside
+from train_pytorch_model.ports.plain_json import load_json
 
 MAX_ANNOTATION_BYTES = 2 << 30
 
@@ -121,12 +122,12 @@ def _document(root: Path) -> tuple[str, dict[str, Any]] | None:
 
 def _annotations(root: Path, name: str) -> dict[str, Any] | None:
     try:
-        document = json.loads(read_inside(root, name, MAX_ANNOTATION_BYTES).decode("utf-8-sig"))
+        document = load_json(read_inside(root, name, MAX_ANNOTATION_BYTES).decode("utf-8-sig"))
     except OSError as error:
         if error.errno not in (None, errno.ENOENT, errno.ELOOP):
             raise  # what cannot be read might be the annotations
         return None
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     if not isinstance(document, dict):
         return None

@@ -20,6 +20,7 @@ from train_pytorch_model.ports.data_frame_preview import (
     preview,
 )
 from train_pytorch_model.ports.paths import open_inside, read_inside, reason
+from train_pytorch_model.ports.plain_json import load_json
 from train_pytorch_model.ports.plain_yaml import load_plain
 
 DATA = "_data.parquet"
@@ -266,10 +267,10 @@ def _read(root: Path, name: str, max_bytes: int, port: str, language: str) -> An
     """The content of a YAML or JSON file."""
     try:
         content = read_inside(root, name, max_bytes)
-        return load_plain(content) if language == "YAML" else json.loads(content)
+        return load_plain(content) if language == "YAML" else load_json(content)
     except OSError as error:
         raise _unreadable(port, name, error) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidDatasetError(
             f"{port}: {shortened(name)!r} is not {language} ({shortened(str(error))}); {_CONNECT}."
         ) from error

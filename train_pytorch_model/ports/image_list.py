@@ -23,6 +23,7 @@ from train_pytorch_model.ports.paths import (
     SUSPICIOUS,
     is_safe_name,
 )
+from train_pytorch_model.ports.plain_json import load_json
 
 CHUNK = 1 << 20
 MAX_LINE_BYTES = 64 << 20
@@ -117,8 +118,8 @@ def parsed_line(line: bytes, port: str) -> dict[str, Any]:
         InvalidDatasetError: it holds what pyarrow passes over and Python cannot read.
     """
     try:
-        row: dict[str, Any] = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        row: dict[str, Any] = load_json(line)
+    except ValueError as error:
         raise InvalidDatasetError(
             f"{port}: the line {shortened(line.decode(errors='replace'))!r} of its list of images "
             f"cannot be read ({shortened(str(error))}); correct it."
@@ -262,8 +263,8 @@ def _json_lines(file: BinaryIO, problems: Problems) -> Iterator[tuple[int, dict[
         if not line.strip():
             continue
         try:
-            row = json.loads(line.decode())
-        except (ValueError, RecursionError):
+            row = load_json(line.decode())
+        except ValueError:
             text = line.decode(errors="replace").rstrip()
             problems.add(f"line {number} is not JSON ({shortened(text)!r})")
             continue

@@ -13,6 +13,7 @@ from train_pytorch_model.ports.image_list import class_indices, parsed_line, raw
 from train_pytorch_model.ports.image_schema import ImageSchema, parse_schema
 from train_pytorch_model.ports.image_set import ImageSet
 from train_pytorch_model.ports.paths import open_inside, read_inside, reason
+from train_pytorch_model.ports.plain_json import load_json
 from train_pytorch_model.ports.plain_yaml import load_plain
 
 META = "_meta.yaml"
@@ -145,10 +146,10 @@ def _read_meta(root: Path, port: str) -> dict[str, Any]:
 def _read_schema(root: Path, name: str, port: str) -> ImageSchema:
     try:
         text = read_inside(root, name, MAX_SCHEMA_BYTES).decode("utf-8-sig")
-        document = json.loads(text)
+        document = load_json(text)
     except OSError as error:
         raise _unreadable(port, name, error) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InvalidDatasetError(
             f"{port}: {shortened(name)} is not JSON ({shortened(str(error))}); write the directory "
             "again with Convert to Image Directory."

@@ -14,6 +14,7 @@ from train_pytorch_model.errors import (
     shortened,
 )
 from train_pytorch_model.ports.paths import read_inside, reason
+from train_pytorch_model.ports.plain_json import load_json
 from train_pytorch_model.ports.plain_yaml import load_plain
 
 META = "_meta.yaml"
@@ -195,8 +196,8 @@ def _read(root: Path, name: str, port: str) -> bytes:
 
 def _json(content: bytes, port: str) -> Any:
     try:
-        return json.loads(content.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
+        return load_json(content.decode("utf-8-sig"))
+    except ValueError as error:
         raise _invalid(port, f"{TRANSFORMS} is not JSON ({shortened(str(error))})") from error
 
 

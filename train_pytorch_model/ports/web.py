@@ -57,10 +57,7 @@ def fetched(url: str, max_bytes: int, private: bool = False) -> bytes:
         cause = error.reason if isinstance(error, MaxRetryError) else None
         raise OSError(f"fetching its coco_url failed ({type(cause or error).__name__})") from error
     except _NotPublicError as error:
-        raise OSError(
-            f"its coco_url leads to {error}, which is not on the public internet; --private-urls "
-            "True allows that"
-        ) from error
+        raise OSError(f"it needs --private-urls True, as its coco_url leads to {error}") from error
     finally:
         _TERMS.reset(token)
 
@@ -214,8 +211,7 @@ class _Servers:
             count, last = self._failures.get(server, (0, 0.0))
         if count >= MAX_FAILURES and time.monotonic() < last + REST_SECONDS:
             raise OSError(
-                f"the server of its coco_url is not asked, as it could not be reached {count} "
-                "times in a row"
+                f"its server could not be reached {count} times in a row, and rests for a minute"
             )
 
     def note(self, server: str, *, failed: bool) -> None:
