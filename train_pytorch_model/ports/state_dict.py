@@ -9,10 +9,14 @@ import torch
 from torch import Tensor
 
 from train_pytorch_model.errors import scalar, shortened
+from train_pytorch_model.ports.state_pickle import check_pickle
 from train_pytorch_model.ports.zip_index import BoundedIndex, has_one_index
 
 MAX_INDEX = 16 << 20
 """The size of the index of a file of weights: some 200,000 tensors."""
+
+LEGACY_PICKLES = 5
+"""What PyTorch wrote before 1.6: a mark, a version, the machine, the tensors, their keys."""
 
 
 def load_state_dict(file: BinaryIO) -> dict[str, Tensor]:
@@ -23,7 +27,7 @@ def load_state_dict(file: BinaryIO) -> dict[str, Tensor]:
         ValueError: it is not a state dict; the message goes on from the file's name ("holds 3").
     """
     try:
-        _check_not_compressed(file)
+        _check(file)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch's, of kinds of tensors that are refused below
             state = torch.load(file, map_location="cpu", weights_only=True)
@@ -42,13 +46,27 @@ def load_state_dict(file: BinaryIO) -> dict[str, Tensor]:
     return dict(state)
 
 
-def _check_not_compressed(file: BinaryIO) -> None:
-    """Refuse a zip whose content is larger than the file: PyTorch stores, it does not compress."""
+def _check(file: BinaryIO) -> None:
+    """Refuse what would take time or memory out of proportion, before PyTorch reads it."""
     if zipfile.is_zipfile(file):
-        if not has_one_index(file):
-            raise ValueError("its index is not where PyTorch puts it")
-        with zipfile.ZipFile(BoundedIndex(file, MAX_INDEX)) as archive:
-            expanded = sum(entry.file_size for entry in archive.infolist())
-        if expanded > file.seek(0, io.SEEK_END):
-            raise ValueError("its content is compressed")
+        _check_zip(file)
+    else:
+        file.seek(0)
+        for _ in range(LEGACY_PICKLES):
+            check_pickle(file)
     file.seek(0)
+
+
+def _check_zip(file: BinaryIO) -> None:
+    """Refuse a zip whose content is larger than the file: PyTorch stores, it does not compress."""
+    if not has_one_index(file):
+        raise ValueError("its index is not where PyTorch puts it")
+    with zipfile.ZipFile(BoundedIndex(file, MAX_INDEX)) as archive:
+        entries = archive.infolist()
+        compressed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+        if compressed or sum(entry.file_size for entry in entries) > file.seek(0, io.SEEK_END):
+            raise ValueError("its content is compressed")
+        for entry in entries:
+            if entry.filename.lower().endswith(".pkl"):  # PyTorch takes either case
+                with archive.open(entry) as pickle:
+                    check_pickle(pickle)
