@@ -12,8 +12,8 @@ NAMES = re.compile(
 """The classes and functions of state dicts, fewer than PyTorch's ``weights_only`` allows."""
 
 MAX_TUPLES = 10
-"""Tuples in one another. Deeper ones, or one that is used twice, can take all time or the stack where
-they are the key of a dict.
+"""Tuples in one another. As the key of a dict, deeper ones can take the stack, and those that are
+used twice all time.
 """
 
 MAX_STEPS = 5_000_000
