@@ -8,7 +8,10 @@ import io
 import json
 import os
 import re
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 import time
 import tracemalloc
@@ -431,6 +434,47 @@ def test_companions_take_the_setting(
     flags = ["--src_path", str(tmp_path / "out"), *outputs, "--fraction", "0.5", *words]
     assert split_image_directory.main(flags) == 0
     assert sum(server.requests.values()) == 3 * samples
+
+
+# --- encrypted ---
+
+
+def certificate(folder: Path, name: str) -> Path:
+    """A certificate for the server ``name``, which signs itself, and its key: one PEM file."""
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    words += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"]
+    words += ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run(words, check=True, capture_output=True)
+    path = folder / "both.pem"
+    path.write_bytes((folder / "cert.pem").read_bytes() + (folder / "key.pem").read_bytes())
+    return path
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_https_is_verified_by_name(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though it is an address that is connected to."""
+    pem = certificate(tmp_path, "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    server.http.socket = context.wrap_socket(server.http.socket, server_side=True)
+    server.on("/0", (200, {}, png(0)))
+    urls = [f"https://{host}:{server.port}/0" for host in ("localhost", "127.0.0.1")]
+    images = rows_with_urls(tmp_path / "d", [*urls])
+    web._http.cache_clear()
+    with pytest.raises(UnreadableImageError, match="SSLError"):  # nobody has signed it
+        read_pixels(images, 0)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+    web._http.cache_clear()
+    assert image_bytes(images, 0) == png(0)
+    with pytest.raises(UnreadableImageError, match="SSLError"):  # it is another's
+        read_pixels(images, 1)
+    assert server.requests == {"/0": 1}
+    monkeypatch.setattr(web, "FETCH_SECONDS", 0.0)
+    with pytest.raises(UnreadableImageError, match="fetching its coco_url failed"):
+        read_pixels(images, 0)
+    web._http.cache_clear()
 
 
 # --- limits ---

@@ -29,13 +29,18 @@ def open_inside(root: Path, name: str) -> BinaryIO:
     """
     if not is_safe_name(name):
         raise OSError("its path leaves the directory")
-    top, real = persistent(
-        # strict: what cannot be looked at might be a link
-        lambda: (os.path.realpath(root, strict=True), os.path.realpath(root / name, strict=True))
-    )
+    top, real = _resolved(root), _resolved(root / name)
     if not real.startswith(top.rstrip(os.sep) + os.sep):
         raise OSError("a link leads out of the directory")
     return open_file(real)
+
+
+def _resolved(path: Path) -> str:
+    """Where ``path`` leads through links, whether or not there is something."""
+    try:
+        return persistent(lambda: os.path.realpath(path, strict=True))
+    except FileNotFoundError:
+        return os.path.realpath(path)  # not otherwise: what cannot be looked at might be a link
 
 
 def open_file(path: str | Path) -> BinaryIO:
@@ -63,7 +68,10 @@ def read_inside(root: Path, name: str, max_bytes: int) -> bytes:
         OSError: as ``open_inside``, or the file is larger than ``max_bytes``.
     """
     with open_inside(root, name) as file:
-        content = file.read(max_bytes + 1)
+        size = os.fstat(file.fileno()).st_size
+        content = file.read(min(size, max_bytes) + 1)  # read() sets aside all that it is asked for
+        if size < len(content) <= max_bytes:  # the file grows
+            content += file.read(max_bytes + 1 - len(content))
     if len(content) > max_bytes:
         raise OSError(f"it is larger than {max_bytes:,} bytes")
     return content
