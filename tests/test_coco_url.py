@@ -32,7 +32,9 @@ from tests.test_image_directory import (
     rows_of,
     schema_of,
 )
+from tools.sync_docs import COMPONENTS
 from train_pytorch_model.companions import convert_to_image_directory, split_image_directory
+from train_pytorch_model.component import PRIVATE_URLS
 from train_pytorch_model.data.decode import UnreadableImageError, read_pixels
 from train_pytorch_model.ports import web
 from train_pytorch_model.ports.image_bytes import image_bytes
@@ -434,6 +436,14 @@ def test_companions_take_the_setting(
     flags = ["--src_path", str(tmp_path / "out"), *outputs, "--fraction", "0.5", *words]
     assert split_image_directory.main(flags) == 0
     assert sum(server.requests.values()) == 3 * samples
+
+
+def test_every_step_that_reads_images_has_the_setting() -> None:
+    """And no other; it is a setting, which no spec has."""
+    for component in COMPONENTS:
+        reads = any(port.type in ("ImageDirectory", "AnyDirectory") for port in component.inputs)
+        assert (PRIVATE_URLS in component.settings) == reads, component.name
+        assert PRIVATE_URLS not in component.parameters
 
 
 # --- encrypted ---
