@@ -438,7 +438,9 @@ def test_images_behind_urls_become_files(server: Server, tmp_path: Path) -> None
     """And their URLs go, since they lead to other pixels."""
     urls: list[str | None] = [server.on(f"/{i}", (200, {}, png(i))) for i in range(3)]
     rows_with_urls(tmp_path / "in", urls)
-    assert apply(directory(tmp_path / "t", [["Pad", 1]]), tmp_path / "in", tmp_path / "out") == 0
+    paths = directory(tmp_path / "t", [["Pad", 1]]), tmp_path / "in", tmp_path / "out"
+    assert apply(*paths) == 1
+    assert apply(*paths, **{"private-urls": True}) == 0
     for i, pixels in enumerate(pixels_in(tmp_path / "out")):
         expected = np.pad(np.asarray(picture(i, 8, hue=i)), ((1, 1), (1, 1), (0, 0)))
         np.testing.assert_array_equal(pixels, expected)
