@@ -39,6 +39,7 @@ bench: $(VENV)/.ready-bench
 	$(BIN)/python -m benchmarks.scoring --classic .venv-classic
 	$(BIN)/python -m benchmarks.training --classic .venv-classic
 	$(BIN)/python -m benchmarks.indexing --classic .venv-classic
+	$(BIN)/python -m benchmarks.checkpoints
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.limits
 

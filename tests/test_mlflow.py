@@ -62,6 +62,33 @@ def test_every_epoch_is_logged(arguments: Arguments, tmp_path: Path) -> None:
         assert logged["metrics"][name] == pytest.approx([float(row[name]) for row in rows])
 
 
+def test_a_run_that_goes_on_logs_each_epoch_once(arguments: Arguments, tmp_path: Path) -> None:
+    """To the run of MLflow's that its variables name, as on Azure; or to a new one, all of them."""
+    failing = (
+        "import train_pytorch_model.train as t\n"
+        "def write_history(*_): raise OSError(28, 'No space left on device')\n"
+        "t.write_history = write_history\n"
+    )
+    uri = (tmp_path / "mlruns").as_uri()
+    environment = {"MLFLOW_TRACKING_URI": uri, "MLFLOW_ALLOW_FILE_STORE": "true"}
+    words = [str(w) for pair in {**arguments, "--epochs": 2}.items() for w in pair]
+    script = f"{failing}import sys\nfrom train_pytorch_model.cli import main\nsys.exit(main())"
+    stopped = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        env={**os.environ, **environment},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert "what is trained is kept" in stopped.stderr
+    (folder,) = (p.parent for p in (tmp_path / "mlruns").glob("*/*/meta.yaml"))
+    done = run({**arguments, "--epochs": 2}, MLFLOW_RUN_ID=folder.name, **environment)
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = history(output_of(arguments))
+    losses = [float(row["validation_loss"]) for row in rows]
+    assert read(environment)["metrics"]["validation_loss"] == pytest.approx(losses)
+
+
 def test_a_service_that_is_down_costs_a_warning(arguments: Arguments) -> None:
     """Nobody listens on the discard port."""
     done = run(arguments, MLFLOW_TRACKING_URI="http://127.0.0.1:9")

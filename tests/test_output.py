@@ -144,8 +144,10 @@ def test_a_full_disk_is_told_and_leaves_nothing(arguments: Arguments) -> None:
     """Here by a limit on the size of a file, which PyTorch reports in words of its own."""
     done = train_in_process(arguments, lambda: setrlimit(RLIMIT_FSIZE, (10_000_000, 10_000_000)))
     assert done.returncode == 1
-    assert done.stderr.startswith(START)
-    assert len(done.stderr.splitlines()) == 1
+    warning, line = done.stderr.splitlines()
+    assert warning.startswith("warning: trained_model: a checkpoint cannot be written (File too l")
+    assert line.startswith(START)
+    assert "cannot be written (File too large); free space" in line
     assert list(output_of(arguments).parent.iterdir()) == []
 
 
@@ -168,18 +170,85 @@ def test_a_name_that_the_locale_cannot_print(arguments: Arguments) -> None:
     assert "\\xe9t\\xe9" in done.stdout
 
 
-def test_an_interrupted_run_says_so(arguments: Arguments) -> None:
-    """In one line, without a traceback, with the shell's code, and leaves nothing."""
-    words = [str(w) for pair in {**arguments, "--epochs": 10**6}.items() for w in pair]
-    command = [sys.executable, "-m", "train_pytorch_model", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()  # it has read its inputs and trains
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert err.decode() == "interrupted; nothing is written\n"
+def hanging(arguments: Arguments, code: str, first: str = "    pass") -> "subprocess.Popen[str]":
+    """A process that has done ``first`` and does what ``code`` says, instead of training."""
+    words = [str(w) for pair in arguments.items() for w in pair]
+    script = (
+        "import sys, time, train_pytorch_model.train as t\n"
+        f"def hang(job):\n{first}\n    print('begun', flush=True)\n{code}\n"
+        "t.train = hang\n"
+        "from train_pytorch_model.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+@pytest.mark.parametrize(
+    ("number", "line"),
+    [
+        (signal.SIGTERM, "terminated; nothing is written\n"),
+        (signal.SIGINT, "interrupted; nothing is written\n"),
+    ],
+)
+def test_a_signal_before_training(arguments: Arguments, number: int, line: str) -> None:
+    """Ends the run at once in one line, with the shell's code, and leaves nothing."""
+    with hanging(arguments, "    time.sleep(60)") as process:
+        process.send_signal(number)
+        _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (128 + number, line)
     assert list(output_of(arguments).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "code"),
+    [
+        # a library that takes every exception for its own
+        (
+            "    pass",
+            "    while True:\n        try: time.sleep(60)\n        except BaseException: continue",
+        ),
+        # a thread that holds up the end of the process
+        (
+            "    import threading\n    threading.Thread(target=time.sleep, args=(60,)).start()",
+            "    time.sleep(60)",
+        ),
+    ],
+    ids=["caught", "thread"],
+)
+def test_what_hangs_is_ended(arguments: Arguments, first: str, code: str) -> None:
+    """Within ten seconds of SIGTERM."""
+    with hanging(arguments, code, first) as process:
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=10)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert err.endswith("terminated; it has not ended within 10 s by itself\n")
+
+
+def test_what_killed_runs_have_left_goes(tmp_path: Path) -> None:
+    """Beside an output that has no checkpoint too; what is another output's stays."""
+    for name in (".partial-out-abcdefgh", ".partial-out-2-abcdefgh", ".partial-out"):
+        (tmp_path / name).mkdir()
+    with whole_directory(tmp_path / "out", "trained_model"):
+        pass
+    left = {p.name for p in tmp_path.iterdir()}
+    assert left == {"out", ".partial-out-2-abcdefgh", ".partial-out"}
+
+
+@pytest.mark.parametrize("name", ["n" * 255, "é" * 127, ".partial-x", "a\nb"])
+def test_a_name_that_is_long_or_odd(tmp_path: Path, name: str) -> None:
+    """Leaves room for the names of what lies beside it."""
+    with whole_directory(tmp_path / name, "trained_model") as folder:
+        (folder / "file").write_text("x")
+    assert [p.name for p in tmp_path.iterdir()] == [name]
+    assert (tmp_path / name / "file").exists()
 
 
 def test_the_permissions_are_those_of_mkdir(tmp_path: Path) -> None:

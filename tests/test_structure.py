@@ -13,8 +13,9 @@ MAY_IMPORT = {
     # folder or module → what of this package it may import
     "errors": set(),
     "__init__": set(),
+    "termination": set(),
     "component": {"errors"},
-    "command_line": {"errors", "component"},
+    "command_line": {"errors", "termination", "component"},
     "params": {"component"},
     "contract": {"component", "params"},
     "job": {"params"},
@@ -22,8 +23,12 @@ MAY_IMPORT = {
     "models": {"errors", "params", "ports"},
     "report": {"errors"},
     "data": {"errors", "params", "ports"},
-    "engine": {"errors", "params", "report", "data"},
-    "train": {"errors", "job", "ports", "models", "report", "data", "engine"},
+    "engine": {"errors", "termination", "params", "report", "data"},
+    "recovery": {"errors", "__init__", "job", "ports", "report", "data", "engine"},
+    "train": {
+        *("errors", "termination", "job", "ports", "models", "report", "data", "engine"),
+        "recovery",
+    },
     "companions": {
         *("errors", "component", "command_line", "params"),
         *("ports", "models", "report", "data", "engine"),

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 from train_pytorch_model import __version__
 from train_pytorch_model.component import Component, Parameter, parse
 from train_pytorch_model.errors import UserError, printable
+from train_pytorch_model.termination import TerminatedError, terminable
 
 
 def run_component(
@@ -41,18 +42,19 @@ def values_from(component: Component, argv: Sequence[str]) -> dict[str, Any]:
 
 
 def exit_code(run: Callable[[], None]) -> int:
-    """Call ``run``; a UserError becomes one line on stderr and its exit code, a bug a traceback."""
+    """Call ``run``; returns the exit code.
+
+    A UserError, and the end by a signal, become one line on stderr; a bug keeps its traceback.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the locale cannot print
     try:
-        run()
-    except UserError as error:
+        with terminable():
+            run()
+    except (UserError, TerminatedError) as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted; nothing is written\n")
-        return 130
     return 0
 
 

@@ -82,6 +82,15 @@ TRAIN_PYTORCH_MODEL = Component(
             help="Epochs in which the learning rate rises from 1e-4 to its initial value.",
         ),
         Parameter(
+            name="checkpoint_minutes",
+            flag="--checkpoint-minutes",
+            type=float,
+            default=2.0,
+            minimum=0.0,
+            help="Minutes between two checkpoints within an epoch; there is one after each epoch "
+            "too. With 0 there is none.",
+        ),
+        Parameter(
             name="print_frequency",
             flag="--print-freq",
             type=int,

@@ -1,17 +1,21 @@
 """The story of a run: read → check → fit → write."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from torch import nn
 
 from train_pytorch_model.data.batches import TrainingBatches, ValidationBatches, source_of
 from train_pytorch_model.data.decode import without_warnings
 from train_pytorch_model.data.labelled_images import LabelledImages, open_labelled_images
 from train_pytorch_model.data.memory import MemoryBudget
-from train_pytorch_model.engine.fit import MOMENTUM, WEIGHT_DECAY, Fit, fit
+from train_pytorch_model.engine.checkpoints import AGAIN, keeping
+from train_pytorch_model.engine.fit import MOMENTUM, WEIGHT_DECAY, Fit, fit, new_state
 from train_pytorch_model.engine.runtime import Runtime, memory_for, start
 from train_pytorch_model.engine.schedule import decayed, learning_rate
-from train_pytorch_model.errors import examples, quoted
+from train_pytorch_model.engine.state import TrainState
+from train_pytorch_model.errors import DivergedError, examples, quoted
 from train_pytorch_model.job import Job
 from train_pytorch_model.models.network import (
     check_batch,
@@ -20,6 +24,7 @@ from train_pytorch_model.models.network import (
     original_state_dict,
     trained_spec,
 )
+from train_pytorch_model.ports.checkpoint import Checkpoint, has_checkpoint
 from train_pytorch_model.ports.image_directory import (
     check_categories,
     labelled,
@@ -29,79 +34,174 @@ from train_pytorch_model.ports.image_directory import (
     with_labels_of,
 )
 from train_pytorch_model.ports.image_set import ImageSet
-from train_pytorch_model.ports.model_directory import read_model_directory, write_trained_model
+from train_pytorch_model.ports.model_directory import (
+    ModelDirectory,
+    read_model_directory,
+    write_trained_model,
+)
 from train_pytorch_model.ports.output import check_output, whole_directory
+from train_pytorch_model.recovery import checksums, find, identity, resume, writing
 from train_pytorch_model.report.console import EpochTable, say, warn
 from train_pytorch_model.report.history import write_history, write_summary
 from train_pytorch_model.report.sinks import open_sinks
+from train_pytorch_model.termination import TerminatedError
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the three inputs hold; every image has a label, an index into ``labels``."""
+
+    untrained: ModelDirectory
+    training: ImageSet
+    validation: ImageSet
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class index → label."""
+        return self.training.schema.classes
 
 
 def train(job: Job) -> Fit:
-    """Train the model that a job names and write it.
+    """Train the model that a job names and write it, from where a run of the same job stopped.
 
     Raises:
-        UserError: one of the named errors of ``errors``; nothing is written then.
+        UserError: one of the named errors of ``errors``; no output is written then.
+        TerminatedError: a signal has come.
     """
-    check_output(job.trained_model, "trained_model")
+    check_output(job.trained_model, "trained_model", begun=has_checkpoint(job.trained_model))
     runtime = start(job.device, job.precision)
-    untrained = read_model_directory(job.untrained_model, "untrained_model")
-    training_set = _read_labelled(job, job.training_dataset, "training_dataset")
-    validation_set = _read_labelled(job, job.validation_dataset, "validation_dataset")
-    check_categories(training_set)
-    validation_set = with_labels_of(validation_set, training_set)
-    labels = training_set.schema.classes
-    net = network(untrained, labels, job.params.random_seed)
-    untrained = replace(untrained, weights={})  # the network has copies of them
+    inputs = _read(job)
+    net = network(inputs.untrained, inputs.labels, job.params.random_seed)
+    decided_by = identity(job, inputs.untrained, inputs.training, inputs.validation)
+    checkpoint = Checkpoint(job.trained_model, decided_by)
+    saved = find(checkpoint, job, net)
+    # The network has copies of the weights.
+    inputs = replace(inputs, untrained=replace(inputs.untrained, weights={}))
 
     budget = MemoryBudget.of_this_machine()
-    training = open_labelled_images(training_set, job.cache, budget)
-    validation = open_labelled_images(validation_set, job.cache, budget)
-    validation.read_in_background()
-    layout = runtime.memory_format(training.size)
-    batches = TrainingBatches(
-        source_of(training, runtime.device),
-        job.params.batch_size,
-        job.params.random_seed,
-        layout,
-        meanwhile=validation,
+    training, validation = (
+        open_labelled_images(images, job.cache, budget, checksums(saved, images))
+        for images in (inputs.training, inputs.validation)
     )
-    check_batch(untrained, len(labels), batches.batch_size, training.size, training_set.port)
-    check_batch(untrained, len(labels), 2, validation.size, validation_set.port)
-    fit_to_sizes(net, untrained, {training.size, validation.size})
-    _announce(job, runtime, untrained.spec.model_name, training, validation)
+    validation.read_in_background()
+    batch_size = min(job.params.batch_size, len(training))
+    _check_sizes(inputs, net, batch_size, training.size, validation.size)
+    _announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
 
-    table = EpochTable(job.params.epochs, len(batches) * batches.batch_size, job.print_frequency)
-    parameters = asdict(job.params)
-    too_large = _too_large(batches.batch_size)
-    with (
-        memory_for(too_large),
-        without_warnings(),
-        open_sinks(table, parameters, runtime.tracked) as sink,
-    ):
-        result = fit(
-            net.to(runtime.device).to(memory_format=layout),
-            batches,
-            ValidationBatches(source_of(validation, runtime.device), job.params.batch_size, layout),
-            job.params,
-            sink,
-            job.warmup_epochs,
-            runtime.precision(),
-        )
+    with memory_for(_too_large(batch_size)), without_warnings():
+        layout = runtime.memory_format(training.size)
+        state = new_state(net.to(runtime.device).to(memory_format=layout), job.params)
+        if saved is not None:
+            resume(checkpoint, saved, state, len(training) // batch_size, runtime.name)
+            del saved
+        result = _fit(job, runtime, state, training, validation, checkpoint)
     _warn_of_what_is_left_out(training, validation)
 
-    spec = trained_spec(untrained, len(labels), training_set.schema.image_column)
-    weights = original_state_dict(net, unreached_weight(job, len(batches), result.best.epoch))
-    schema, readable = training_set.schema.document, take(training_set, training.readable[:3])
-    with whole_directory(job.trained_model, "trained_model") as folder:
-        write_trained_model(folder, spec, weights, labels, schema, samples(readable))
-        write_history(folder, result.history)
-        write_summary(folder, _summary(job, runtime, spec.model_name, training, validation, result))
+    _save(job, inputs, runtime, state.net, training, validation, result, checkpoint)
     say(
         f"Stopped because {result.stopped_because}. The model of epoch {result.best.epoch} "
         f"(validation loss {result.best.validation_loss:.4f}, top-1 accuracy "
         f"{result.best.validation_top1:.1%}) is in {job.trained_model}"
     )
     return result
+
+
+def _read(job: Job) -> Inputs:
+    untrained = read_model_directory(job.untrained_model, "untrained_model")
+    training = _read_labelled(job, job.training_dataset, "training_dataset")
+    validation = _read_labelled(job, job.validation_dataset, "validation_dataset")
+    check_categories(training)
+    return Inputs(untrained, training, with_labels_of(validation, training))
+
+
+def _check_sizes(
+    inputs: Inputs,
+    net: nn.Module,
+    batch_size: int,
+    training_size: tuple[int, int],
+    validation_size: tuple[int, int],
+) -> None:
+    untrained, classes = inputs.untrained, len(inputs.labels)
+    check_batch(untrained, classes, batch_size, training_size, inputs.training.port)
+    check_batch(untrained, classes, 2, validation_size, inputs.validation.port)
+    fit_to_sizes(net, untrained, {training_size, validation_size})
+
+
+def _fit(
+    job: Job,
+    runtime: Runtime,
+    state: TrainState,
+    training: LabelledImages,
+    validation: LabelledImages,
+    checkpoint: Checkpoint,
+) -> Fit:
+    params, layout = job.params, runtime.memory_format(training.size)
+    batches = TrainingBatches(
+        source_of(training, runtime.device),
+        params.batch_size,
+        params.random_seed,
+        layout,
+        meanwhile=validation,
+    )
+    validated = ValidationBatches(source_of(validation, runtime.device), params.batch_size, layout)
+    table = EpochTable(params.epochs, len(batches) * batches.batch_size, job.print_frequency)
+    table.resume(state.epoch, state.sums.images)
+    write = writing(checkpoint, runtime.name, training, validation)
+    try:
+        with (
+            open_sinks(table, asdict(params), runtime.tracked, state.history) as sink,
+            keeping(write, job.checkpoint_minutes * 60) as checkpoints,
+        ):
+            return fit(
+                state,
+                batches,
+                validated,
+                params,
+                sink,
+                checkpoints,
+                job.warmup_epochs,
+                runtime.precision(),
+            )
+    except DivergedError:
+        checkpoint.discard()  # the same job would end there again
+        raise
+
+
+def _save(
+    job: Job,
+    inputs: Inputs,
+    runtime: Runtime,
+    net: nn.Module,
+    training: LabelledImages,
+    validation: LabelledImages,
+    result: Fit,
+    checkpoint: Checkpoint,
+) -> None:
+    """Write the output; the checkpoint goes when that is whole."""
+    training.finish()  # a run that was stopped after its last epoch has read no image
+    validation.finish()
+    image_column = inputs.training.schema.image_column
+    spec = trained_spec(inputs.untrained, len(inputs.labels), image_column, result.ended)
+    steps = len(training) // min(job.params.batch_size, len(training))
+    weights = original_state_dict(net, unreached_weight(job, steps, result.best.epoch))
+    first = samples(take(inputs.training, training.readable[:3]))
+    schema = inputs.training.schema.document
+    summary = _summary(job, runtime, spec.model_name, training, validation, result)
+    advice = _KEPT if checkpoint.finished else None
+    try:
+        with whole_directory(job.trained_model, "trained_model", advice) as folder:
+            write_trained_model(folder, spec, weights, inputs.labels, schema, first)
+            write_history(folder, result.history)
+            write_summary(folder, summary)
+    except TerminatedError as error:
+        raise TerminatedError(error.number, AGAIN) from error
+    checkpoint.remove_all()
+
+
+_KEPT = (
+    "free space or make it writable, and run the same command again: what is trained is kept, and "
+    "is not trained again"
+)
 
 
 def unreached_weight(job: Job, steps: int, epochs: int) -> float:

@@ -3,17 +3,19 @@
 import inspect
 import math
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from datetime import datetime, timezone
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from train_pytorch_model.data.batches import TrainingBatches, ValidationBatches
+from train_pytorch_model.engine.checkpoints import Checkpoints
 from train_pytorch_model.engine.early_stopping import EarlyStopping, is_better
 from train_pytorch_model.engine.schedule import learning_rate
+from train_pytorch_model.engine.state import TrainState
 from train_pytorch_model.engine.sums import Sums
 from train_pytorch_model.errors import DivergedError
 from train_pytorch_model.params import TrainingParams, seed_of_64_bits
@@ -33,10 +35,12 @@ class Fit:
     Attributes:
         history: one entry an epoch that was run; exactly one is ``best``.
         stopped_because: why there is no further epoch, for people.
+        ended: when the last one was over, in UTC.
     """
 
     history: tuple[EpochMetrics, ...]
     stopped_because: str
+    ended: datetime
 
     @property
     def best(self) -> EpochMetrics:
@@ -44,50 +48,51 @@ class Fit:
         return next(metrics for metrics in self.history if metrics.best)
 
 
+def new_state(net: nn.Module, params: TrainingParams) -> TrainState:
+    """The state of a run that begins; it seeds what the network drops out."""
+    torch.manual_seed(seed_of_64_bits(params.random_seed))
+    return TrainState(net, sgd(net, params.learning_rate), EarlyStopping(params.patience))
+
+
 def fit(
-    net: nn.Module,
+    state: TrainState,
     training: TrainingBatches,
     validation: ValidationBatches,
     params: TrainingParams,
     sink: MetricSink,
+    checkpoints: Checkpoints,
     warmup_epochs: int = 0,
     precision: AbstractContextManager[object] = FLOAT32,
 ) -> Fit:
-    """Train ``net`` in place; it ends with the weights of the epoch of lowest validation loss.
+    """Train from where ``state`` is; its network ends with the weights of the best epoch.
 
     Args:
-        net: the network, on the device.
+        state: of a run that begins, or of one that was stopped.
         training: the images to train on.
-        validation: those to choose the best epoch by.
+        validation: the images to choose the best epoch by.
         params: of the run.
         sink: is told of each batch and epoch.
+        checkpoints: is told of each batch and epoch too, and keeps the state.
         warmup_epochs: how many epochs the learning rate rises.
         precision: a context in which the network computes while it trains; it is evaluated in
             float32.
 
     Raises:
         DivergedError: the training or the validation loss became infinite or not a number.
+        TerminatedError: a signal has come.
     """
-    optimizer = sgd(net, params.learning_rate)
     if params.learning_rate > torch.finfo(torch.float32).max:
         _check_finite(math.inf, "training", 0, params)  # the first step would overflow
-    torch.manual_seed(seed_of_64_bits(params.random_seed))  # of what the network drops out
-    stopping = EarlyStopping(params.patience)
-    history: list[EpochMetrics] = []
-    best_weights: Mapping[str, Tensor] = {}
-    best_loss: float | None = None
-    stopped_because = f"all {params.epochs} epochs are done"
-    for epoch in range(params.epochs):
-        started = time.perf_counter()
+    stopped_because = _why_over(state, params)
+    while not stopped_because:
+        epoch = state.epoch
         rate = learning_rate(epoch, params.epochs, params.learning_rate, warmup_epochs)
-        training_loss, training_top1, _ = train_epoch(
-            net, training, epoch, rate, optimizer, sink, precision
-        )
+        train_epoch(state, training, rate, sink, checkpoints, precision)
         trained = time.perf_counter()
+        training_loss, training_top1, _ = state.sums.means()
         _check_finite(training_loss, "training", epoch, params)
-        validation_loss, top1, top5 = evaluate(net, validation)
+        validation_loss, top1, top5 = evaluate(state, validation, checkpoints)
         _check_finite(validation_loss, "validation", epoch, params)
-        better = is_better(validation_loss, best_loss)
         metrics = EpochMetrics(
             epoch=epoch + 1,
             learning_rate=rate,
@@ -96,43 +101,39 @@ def fit(
             validation_loss=validation_loss,
             validation_top1=top1,
             validation_top5=top5,
-            images_per_second=len(training) * training.batch_size / (trained - started),
-            seconds=time.perf_counter() - started,
-            best=better,
+            images_per_second=state.sums.images / (trained - state.started),
+            seconds=time.perf_counter() - state.started,
+            best=is_better(validation_loss, state.best_loss),
         )
-        if better:
-            best_loss, best_weights = validation_loss, _copy(net)
-            history = [replace(past, best=False) for past in history]
-        history.append(metrics)
+        state.end_epoch(metrics)
         sink.epoch(metrics)
-        if stopping.should_stop(validation_loss) and epoch + 1 < params.epochs:
-            stopped_because = (
-                f"the validation loss did not decrease in {params.patience} consecutive epochs"
-            )
-            break
-    net.load_state_dict(best_weights)
-    return Fit(tuple(history), stopped_because)
+        stopped_because = _why_over(state, params)
+        if not stopped_because:
+            checkpoints.epoch(state)
+    ended = state.ended = state.ended or datetime.now(timezone.utc)
+    checkpoints.finish(state)
+    state.net.load_state_dict(state.best_weights)
+    return Fit(tuple(state.history), stopped_because, ended)
 
 
 def train_epoch(
-    net: nn.Module,
+    state: TrainState,
     batches: TrainingBatches,
-    epoch: int,
     rate: float,
-    optimizer: torch.optim.Optimizer,
     sink: MetricSink,
+    checkpoints: Checkpoints,
     precision: AbstractContextManager[object],
-) -> tuple[float, float, float]:
-    """One pass over the training batches; mean loss, top-1 and top-5 accuracy while training."""
-    for group in optimizer.param_groups:
+) -> None:
+    """The training batches of the running epoch that are not done; see ``state.sums``."""
+    for group in state.optimizer.param_groups:
         group["lr"] = rate
-    net.train()
-    sums = Sums()
-    for batch in batches.epoch(epoch):
-        logits, loss = train_step(net, optimizer, batch.images, batch.labels, precision)
-        sums.add(logits, batch.labels, loss)
+    state.net.train()
+    for batch in batches.epoch(state.epoch, first=state.batches):
+        logits, loss = train_step(state.net, state.optimizer, batch.images, batch.labels, precision)
+        state.sums.add(logits, batch.labels, loss)
+        state.batches = batch.number + 1
         sink.batch(len(batch.labels), loss)
-    return sums.means()
+        checkpoints.step(state)
 
 
 class _SGD(torch.optim.SGD):
@@ -178,14 +179,26 @@ def train_step(
 
 
 @torch.inference_mode()
-def evaluate(net: nn.Module, batches: ValidationBatches) -> tuple[float, float, float]:
+def evaluate(
+    state: TrainState, batches: ValidationBatches, checkpoints: Checkpoints
+) -> tuple[float, float, float]:
     """One pass over the validation batches; mean loss, top-1 and top-5 accuracy."""
-    net.eval()
+    state.net.eval()
     sums = Sums()
     for batch in batches:
-        logits = net(batch.images)
+        logits = state.net(batch.images)
         sums.add(logits, batch.labels, cross_entropy(logits, batch.labels))
+        checkpoints.step(state)
     return sums.means()
+
+
+def _why_over(state: TrainState, params: TrainingParams) -> str:
+    """Why there is no further epoch; empty if there is one."""
+    if state.epoch == params.epochs:
+        return f"all {params.epochs} epochs are done"
+    if state.stopping.waited >= params.patience:
+        return f"the validation loss did not decrease in {params.patience} consecutive epochs"
+    return ""
 
 
 def _check_finite(loss: float, which: str, epoch: int, params: TrainingParams) -> None:
@@ -195,9 +208,3 @@ def _check_finite(loss: float, which: str, epoch: int, params: TrainingParams) -
             f"rate of {params.learning_rate}; choose a smaller one, such as "
             f"{min(params.learning_rate / 10, 0.001):.3g}."
         )
-
-
-def _copy(net: nn.Module) -> dict[str, Tensor]:
-    state = net.state_dict()  # not a new dict: this one has the versions of the layers with it
-    state.update({name: value.detach().clone() for name, value in state.items()})
-    return state

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import torch
@@ -37,7 +38,9 @@ PREFIX = "model."
 _RESIZE = "resize them with Init Image Transformation and Apply Image Transformation"
 
 
-def trained_spec(directory: ModelDirectory, classes: int, image_column: str) -> ModelSpec:
+def trained_spec(
+    directory: ModelDirectory, classes: int, image_column: str, created: datetime
+) -> ModelSpec:
     """The spec of the network that ``network`` gives.
 
     It never says ``pretrained``, which would make the original download weights to load it.
@@ -49,6 +52,7 @@ def trained_spec(directory: ModelDirectory, classes: int, image_column: str) -> 
         weights_file="model",
         labels_file=LABELS,
         image_column=image_column,
+        created=created,
     )
 
 

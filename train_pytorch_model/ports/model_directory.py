@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 from torch import Tensor
 
@@ -26,7 +25,7 @@ from train_pytorch_model.ports.model_spec import (
 )
 from train_pytorch_model.ports.paths import open_inside, read_inside, reason
 from train_pytorch_model.ports.plain_yaml import load_plain
-from train_pytorch_model.ports.state_dict import load_state_dict
+from train_pytorch_model.ports.state_dict import load_state_dict, save_state_dict
 
 META = "_meta.yaml"
 SPEC = "model_spec.yaml"
@@ -200,16 +199,8 @@ def write_trained_model(
 
 
 def _write_weights(path: Path, weights: Mapping[str, Tensor]) -> None:
-    """Write a state dict.
-
-    Raises:
-        OSError: it cannot be written; PyTorch itself says a RuntimeError then.
-    """
     with open(path, "wb") as file:
-        try:
-            torch.save(dict(weights), file)
-        except RuntimeError as error:
-            raise OSError(f"saving {path.name!r} failed, perhaps the disk is full") from error
+        save_state_dict(weights, file)
 
 
 def _csv_field(text: str) -> str:

@@ -32,6 +32,7 @@ class ModelSpec:
         weights_file: the name of the state dict's file.
         labels_file: the name of the file of labels, None for an untrained model.
         image_column: the name of the input.
+        created: when it was made, in UTC; None is now.
     """
 
     module: str
@@ -43,6 +44,7 @@ class ModelSpec:
     weights_file: str = WEIGHTS
     labels_file: str | None = None
     image_column: str = "image"
+    created: datetime | None = None
 
 
 def parse_model_spec(document: object, problems: Problems) -> ModelSpec:
@@ -123,13 +125,13 @@ def trained_spec_document(spec: ModelSpec) -> dict[str, Any]:
 
 def untrained_spec_document(spec: ModelSpec) -> dict[str, Any]:
     """The ``model_spec.yaml`` of an untrained model, in the original's order of keys."""
-    now = datetime.now(timezone.utc)
+    created = spec.created or datetime.now(timezone.utc)
     classes = {} if spec.num_classes is None else {"num_classes": spec.num_classes}
     return {
         "flavor": {"name": "pytorch", "serialization_method": "state_dict"},
         "model_file": spec.weights_file,
         # Without a colon in the offset, so that YAML reads it as text, which the original needs.
-        "time_created": now.strftime("%Y-%m-%dT%H:%M:%S.%f+0000"),
+        "time_created": created.strftime("%Y-%m-%dT%H:%M:%S.%f+0000"),
         "flavor_extras": {
             "module": spec.module,
             "class": spec.class_name,

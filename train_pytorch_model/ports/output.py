@@ -1,7 +1,10 @@
 """Output directories that appear whole or not at all."""
 
 import errno
+import filecmp
+import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -11,9 +14,22 @@ from pathlib import Path
 from train_pytorch_model.errors import FailedToWriteOutputsError
 from train_pytorch_model.ports.paths import reason
 
+CHECKPOINT = ".checkpoint"
+"""A folder in an output that a run needs to go on; ``hidden_beside`` where there is no output."""
 
-def check_output(path: Path, port: str) -> None:
+_PARTIAL = ".partial"
+"""Directories in the making; one that a killed run has left is removed by the next."""
+
+MAX_NAME_BYTES = 255
+
+
+def check_output(path: Path, port: str, *, begun: bool = False) -> None:
     """Check, before any work is done, that the output ``port`` can be written at ``path``.
+
+    Args:
+        path: the output.
+        port: its name, for messages.
+        begun: whether a killed run may have put a part of this output there already.
 
     Raises:
         FailedToWriteOutputsError: ``path`` is a file, is a directory with something in it, or
@@ -21,8 +37,8 @@ def check_output(path: Path, port: str) -> None:
     """
     try:
         if path.is_dir():
-            present = sorted(name for name in os.listdir(path) if not _is_ours(name))
-            if present:
+            present = entries(path)
+            if present and not begun:
                 raise FailedToWriteOutputsError(
                     f"{port}: {str(path)!r} is not empty (it holds {present[0]!r}), expected an "
                     "empty directory or none; empty it or name another."
@@ -32,10 +48,29 @@ def check_output(path: Path, port: str) -> None:
                 f"{port}: {str(path)!r} is not a directory, expected an empty directory or none; "
                 "name another."
             )
-        existing = next(p for p in [path, *path.absolute().parents] if os.path.lexists(p))
-        tempfile.TemporaryDirectory(dir=existing, prefix=_PREFIX).cleanup()
+        prefix = hidden_beside(Path(os.path.realpath(path)), _PARTIAL).name
+        tempfile.TemporaryDirectory(dir=_existing(path), prefix=f"{prefix}-").cleanup()
     except OSError as error:
         raise _failed(path, port, error) from error
+
+
+def check_space(path: Path, port: str, needed: int) -> None:
+    """Check that the file system of an output has space for ``needed`` bytes.
+
+    Raises:
+        FailedToWriteOutputsError: it has less.
+    """
+    try:
+        state = os.statvfs(_existing(path))
+    except OSError as error:
+        raise _failed(path, port, error) from error
+    free = state.f_bavail * state.f_frsize
+    if state.f_blocks and free < needed:  # some network mounts do not say how large they are
+        raise FailedToWriteOutputsError(
+            f"{port}: found {free / 1e6:,.0f} MB of free space for {str(path)!r}, expected "
+            f"{needed / 1e6:,.0f} MB, for the model and two checkpoints of the training; free "
+            "space or name another."
+        )
 
 
 def check_two_outputs(outputs: Mapping[str, Path]) -> None:
@@ -55,13 +90,19 @@ def check_two_outputs(outputs: Mapping[str, Path]) -> None:
 
 
 @contextmanager
-def whole_directory(path: Path, port: str) -> Iterator[Path]:
+def whole_directory(path: Path, port: str, advice: str | None = None) -> Iterator[Path]:
     """A fresh directory to fill; it becomes ``path`` when the block ends without an exception.
 
     The directory is filled beside ``path``, flushed to disk and renamed, so that a reader never
     sees half of it. Where that cannot be, because ``path`` is a mount point, as a job's output is
     on Azure, or its parent cannot be written, the entries are put into ``path`` one by one, the
-    one that makes the directory readable (``_meta.yaml``) last.
+    one that makes the directory readable (``_meta.yaml``) last. Entries of ``path`` that are
+    equal to the new ones, as a run that was killed in the midst of this leaves them, stay.
+
+    Args:
+        path: the output.
+        port: its name, for messages.
+        advice: what to do where it cannot be written, if there is more than to begin again.
 
     Raises:
         FailedToWriteOutputsError: something could not be written; ``path`` is as it was.
@@ -69,12 +110,13 @@ def whole_directory(path: Path, port: str) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     staging = None
     try:
+        remove_leftovers(target)
         staging = _staging_for(target)
         yield staging
         _flush(staging)
         _publish(staging, target)
     except OSError as error:
-        raise _failed(path, port, error) from error
+        raise _failed(path, port, error, advice) from error
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
@@ -110,34 +152,66 @@ def _take_back(directory: Path, existed: bool) -> None:
             directory.rmdir()
 
 
-# Directories in the making; one that a killed run has left in an output is passed over.
-_PREFIX = ".partial-"
+def entries(directory: Path) -> list[str]:
+    """What lies in an output, sorted, but for what a run has put there to go on with."""
+    return sorted(
+        name
+        for name in os.listdir(directory)
+        if name != CHECKPOINT and not name.startswith(f"{_PARTIAL}-")
+    )
 
 
-def _is_ours(name: str) -> bool:
-    return name.startswith(_PREFIX)
+def hidden_beside(target: Path, kind: str) -> Path:
+    """Where something of the output ``target`` lies while it cannot lie in it.
+
+    Args:
+        target: the output, a real path.
+        kind: what it is, such as CHECKPOINT: of each there is one.
+    """
+    name = f"{kind}-{target.name}"
+    if len(os.fsencode(name)) > MAX_NAME_BYTES - 10:
+        name = f"{kind}-{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}"
+    return target.parent / name
 
 
-def _failed(path: Path, port: str, error: OSError) -> FailedToWriteOutputsError:
+def remove_leftovers(target: Path) -> None:
+    """Remove what killed runs have left of unfinished copies of the output ``target``."""
+    # mkdtemp's eight characters have no hyphen: "a" takes nothing for its own of "a-b".
+    beside = re.compile(re.escape(hidden_beside(target, _PARTIAL).name) + "-[a-z0-9_]{8}")
+    inside = re.compile(re.escape(_PARTIAL) + "-.*", re.DOTALL)
+    for folder, own in ((target.parent, beside), (target, inside)):
+        with suppress(OSError):  # no such folder, or not ours to read: nothing is in the way
+            for name in filter(own.fullmatch, os.listdir(folder)):
+                shutil.rmtree(folder / name, ignore_errors=True)
+
+
+def _existing(path: Path) -> Path:
+    """``path``, or the nearest folder above it that exists."""
+    return next(p for p in [path, *path.absolute().parents] if os.path.lexists(p))
+
+
+def _failed(
+    path: Path, port: str, error: OSError, advice: str | None = None
+) -> FailedToWriteOutputsError:
+    advice = advice or "free space, make it writable or name another, and run again"
     return FailedToWriteOutputsError(
-        f"{port}: {str(path)!r} cannot be written ({reason(error)}); free space, make it writable "
-        "or name another, and run again."
+        f"{port}: {str(path)!r} cannot be written ({reason(error)}); {advice}."
     )
 
 
 def _staging_for(target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        return _staging_in(target.parent)
+        return _staging_in(target.parent, hidden_beside(target, _PARTIAL).name)
     except OSError:
         if not target.is_dir():
             raise
-        return _staging_in(target)
+        return _staging_in(target, _PARTIAL)
 
 
-def _staging_in(folder: Path) -> Path:
+def _staging_in(folder: Path, prefix: str) -> Path:
     """A new directory; mkdtemp lets only its owner read it, so it gets mkdir's permissions."""
-    directory = Path(tempfile.mkdtemp(dir=folder, prefix=_PREFIX))
+    directory = Path(tempfile.mkdtemp(dir=folder, prefix=f"{prefix}-"))
     mask = os.umask(0)
     os.umask(mask)
     directory.chmod(0o777 & ~mask)
@@ -146,40 +220,62 @@ def _staging_in(folder: Path) -> Path:
 
 def _publish(staging: Path, target: Path) -> None:
     """Make ``target`` what ``staging`` is. Nothing that fails after that fails the run."""
-    if target.is_dir():
-        for name in filter(_is_ours, os.listdir(target)):
-            if target / name != staging:
-                shutil.rmtree(target / name)
-    if staging.parent == target:
-        _move_up(staging, target)
+    if staging.parent == target or (target.is_dir() and entries(target)):
+        _fill(target, staging)
     else:
         try:
+            if (target / CHECKPOINT).exists():  # only an empty directory can be renamed over
+                os.rename(target / CHECKPOINT, hidden_beside(target, CHECKPOINT))
             os.rename(staging, target)
         except OSError:
             if not target.is_dir():
                 raise
             # A mount point: it cannot be renamed over, and may be another file system.
-            inside = _staging_in(target)
-            try:
-                shutil.copytree(staging, inside, dirs_exist_ok=True)
-                _flush(inside)
-                _move_up(inside, target)
-            finally:
-                shutil.rmtree(inside, ignore_errors=True)
+            _fill(target, staging)
     with suppress(OSError):  # the parent may not be ours to open; the output is there all the same
-        _flush_entry(target.parent)
+        flush_entry(target.parent)
+
+
+def _fill(target: Path, staging: Path) -> None:
+    """Put the entries of ``staging`` into the directory ``target``."""
+    if os.stat(staging).st_dev == os.stat(target).st_dev:
+        _move_up(staging, target)
+    else:
+        inside = _staging_in(target, _PARTIAL)
+        try:
+            shutil.copytree(staging, inside, dirs_exist_ok=True)
+            _flush(inside)
+            _move_up(inside, target)
+        finally:
+            shutil.rmtree(inside, ignore_errors=True)
+    flush_entry(target)
 
 
 def _move_up(staging: Path, target: Path) -> None:
+    """Move the entries of ``staging`` that ``target`` does not have; the others must be equal."""
+    for name in entries(target):
+        if not _equal(staging / name, target / name):
+            raise OSError(errno.ENOTEMPTY, f"it holds another {name!r}")
     moved: list[Path] = []
     try:
         for name in sorted(os.listdir(staging), key=lambda name: (name == "_meta.yaml", name)):
-            os.rename(staging / name, target / name)
-            moved.append(target / name)
-    except OSError:
+            if not os.path.lexists(target / name):
+                os.rename(staging / name, target / name)
+                moved.append(target / name)
+    except BaseException:
         for entry in moved:
             _remove(entry)
         raise
+
+
+def _equal(first: Path, second: Path) -> bool:
+    """Whether two files, or two folders of files, have the same content."""
+    if first.is_dir() and second.is_dir():
+        names = sorted(os.listdir(first))
+        return names == sorted(os.listdir(second)) and all(
+            _equal(first / name, second / name) for name in names
+        )
+    return first.is_file() and second.is_file() and filecmp.cmp(first, second, shallow=False)
 
 
 def _remove(entry: Path) -> None:
@@ -189,15 +285,20 @@ def _remove(entry: Path) -> None:
 def _flush(directory: Path) -> None:
     for parent, _, names in os.walk(directory):
         for name in names:
-            _flush_entry(Path(parent, name))
-        _flush_entry(Path(parent))
+            flush_entry(Path(parent, name))
+        flush_entry(Path(parent))
 
 
 # Some network mounts cannot fsync a directory; the rename is then as durable as they make it.
 _CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP}
 
 
-def _flush_entry(path: Path) -> None:
+def flush_entry(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk.
+
+    Raises:
+        OSError: they are not, and never may be.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,8 +1,9 @@
-"""A file of weights: a state dict that PyTorch has saved."""
+"""A file of weights: a state dict that PyTorch saves."""
 
 import io
 import warnings
 import zipfile
+from collections.abc import Mapping
 from typing import BinaryIO
 
 import torch
@@ -44,6 +45,19 @@ def load_state_dict(file: BinaryIO) -> dict[str, Tensor]:
     if not tensors:
         raise ValueError(f"holds {scalar(state)}")
     return dict(state)
+
+
+def save_state_dict(tensors: Mapping[str, Tensor], file: BinaryIO) -> None:
+    """Write tensors to a file; the same tensors give the same bytes.
+
+    Raises:
+        OSError: it cannot be written; PyTorch itself says a RuntimeError then.
+    """
+    try:
+        torch.save(dict(tensors), file)
+    except RuntimeError as error:
+        cause = error.__context__
+        raise cause if isinstance(cause, OSError) else OSError(str(error)) from error
 
 
 def _check(file: BinaryIO) -> None:

@@ -74,9 +74,15 @@ class EpochTable:
         self._images = images
         self._print_frequency = print_frequency
         self._epoch = 0
+        self._done = 0
         self._batches = 0
         self._bar: tqdm[NoReturn] | None = None
         self._loss: Tensor | None = None
+        self._header = HEADER
+
+    def resume(self, epoch: int, images: int) -> None:
+        """Go on after so many epochs, and so many images of the next one."""
+        self._epoch, self._done = epoch, images
 
     def batch(self, images: int, loss: "Tensor") -> None:
         """Move the bar; at each print interval it shows the loss of the interval before.
@@ -85,6 +91,8 @@ class EpochTable:
         """
         if self._bar is None:
             self._bar = progress_bar(self._images, f"epoch {self._epoch + 1}/{self._epochs}")
+            self._bar.update(self._done)
+            self._done = 0
         self._batches += 1
         if self._batches % self._print_frequency == 0:
             if self._loss is not None:
@@ -97,8 +105,9 @@ class EpochTable:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
-        if self._epoch == 0:
-            say(HEADER)
+        if self._header:
+            say(self._header)
+            self._header = ""
         self._epoch = metrics.epoch
         say(table_line(metrics, self._epochs))
 

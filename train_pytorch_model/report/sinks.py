@@ -29,7 +29,10 @@ class Several:
 
 @contextmanager
 def open_sinks(
-    table: EpochTable, parameters: Mapping[str, object], has_service: bool
+    table: EpochTable,
+    parameters: Mapping[str, object],
+    has_service: bool,
+    before: Sequence[EpochMetrics] = (),
 ) -> Iterator[MetricSink]:
     """The sinks of a run, for as long as it lasts.
 
@@ -37,14 +40,18 @@ def open_sinks(
         table: the table on the console.
         parameters: what the service notes beside the metrics.
         has_service: whether MLflow is to be told.
+        before: the epochs of the same run that were over before it was stopped.
     """
     if not has_service:
         yield table
         return
-    service = MlflowService(parameters)
+    service = MlflowService(parameters, tuple(before))
     try:
         yield Several((table, service))
-    except BaseException:
+    except Exception:
         service.close("FAILED")
+        raise
+    except BaseException:  # a signal, which leaves seconds
+        service.close("KILLED", patience_s=2)
         raise
     service.close("FINISHED")

@@ -1,0 +1,1 @@
+"""Real runs, and what can befall them."""
