@@ -49,6 +49,7 @@ setup(
             "pytest>=8",  # runs the tests
             "pytest-cov>=6",  # and measures what they reach
             "pytest-timeout>=2.3",  # a test that hangs fails
+            "hypothesis>=6.100",  # makes the inputs that the readers are tested with
             "ruff>=0.12",  # style
             "mypy>=1.15",  # types
             "types-PyYAML",  # the types of pyyaml

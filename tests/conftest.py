@@ -1,6 +1,7 @@
 """Tiny real models and real directories."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -77,6 +78,14 @@ def arguments(resnet18: Path, training: Path, validation: Path, tmp_path: Path) 
     }
 
 
+DO = (
+    "add|bring|choose|connect|copy|correct|empty|free|make|name|put|rename|replace|resize|split|write"
+)
+MENDABLE = re.compile(
+    rf"\w+ \(\d{{4}}\): [a-z_]+( and [a-z_]+)?(:| is) .*(?i:expected .*[;.] ({DO})\b).*\."
+)
+"""A message names the input, then what was found and what was expected, then what to do."""
+
 Run = Callable[..., tuple[int, str]]
 
 
@@ -110,6 +119,7 @@ def refused(run: Run, arguments: Arguments, changes: Mapping[str, object], start
     assert len(lines) == 1, err
     assert lines[0].startswith(start), err
     assert "Traceback" not in err
+    assert MENDABLE.fullmatch(lines[0]) or start.startswith("UserError"), lines[0]
     after = sorted(output.parent.rglob("*")) if output.parent.exists() else []
     assert after == before
     return lines[0]

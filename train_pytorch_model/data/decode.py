@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
+from train_pytorch_model.errors import OutOfMemoryError, shortened
 from train_pytorch_model.ports.image_bytes import image_bytes
 from train_pytorch_model.ports.image_set import ImageSet
 from train_pytorch_model.ports.paths import reason
@@ -23,6 +24,9 @@ FORMATS = tuple(name for name in _PICTURES.split() if name in Image.OPEN)
 
 MAX_PIXELS = 89_478_485
 """The largest image that is decoded, Pillow's own warning limit: 256 MB as RGB."""
+
+STRIP_PIXELS = 1 << 20
+"""How much of a deep image is scaled at a time: as 64-bit numbers, all of it would take 2 GB."""
 
 ENDS = {"PNG": b"IEND\xaeB`\x82", "JPEG2000": b"\xff\xd9"}
 """What every whole file of a format holds at its end, and Pillow does without."""
@@ -41,6 +45,7 @@ def read_pixels(image_set: ImageSet, index: int) -> NDArray[np.uint8]:
 
     Raises:
         UnreadableImageError: it cannot be read or decoded; the message says why.
+        OutOfMemoryError: there is no memory to decode it.
     """
     return decode(read_content(image_set, index))
 
@@ -55,6 +60,12 @@ def read_content(image_set: ImageSet, index: int) -> bytes:
         return image_bytes(image_set, index)
     except OSError as error:
         raise UnreadableImageError(reason(error)) from error
+    except MemoryError as error:
+        raise OutOfMemoryError(
+            f"{image_set.port}: found too little memory to decode "
+            f"{shortened(image_set.file(index))!r}, expected enough for several images at a time; "
+            "choose a larger compute, or make the images smaller."
+        ) from error
 
 
 def decode(content: bytes) -> NDArray[np.uint8]:
@@ -107,10 +118,11 @@ def to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
     Raises:
         UnreadableImageError: a value is infinite or not a number.
     """
-    numbers = values.astype(np.float64)
-    if not np.isfinite(numbers).all():
+    rows = max(1, STRIP_PIXELS // values.shape[1])
+    strips = [slice(row, row + rows) for row in range(0, len(values), rows)]
+    if not all(np.isfinite(values[strip]).all() for strip in strips):
         raise UnreadableImageError("it has pixels that are not finite numbers")
-    low, high = float(numbers.min()), float(numbers.max())
+    low, high = float(values.min()), float(values.max())
     if values.dtype.kind == "u":
         low, high = 0.0, float(np.iinfo(values.dtype).max)
     else:
@@ -119,7 +131,9 @@ def to_8_bits(values: NDArray[Any]) -> NDArray[np.uint8]:
         if fitting:
             low, high = 0.0, fitting[0]
     scale = 255.0 / (high - low) if high > low else 0.0
-    result: NDArray[np.uint8] = np.rint((numbers - low) * scale).astype(np.uint8)
+    result = np.empty(values.shape, np.uint8)
+    for strip in strips:
+        result[strip] = np.rint((values[strip].astype(np.float64) - low) * scale)
     return result
 
 

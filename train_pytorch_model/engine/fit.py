@@ -205,6 +205,6 @@ def _check_finite(loss: float, which: str, epoch: int, params: TrainingParams) -
     if not math.isfinite(loss):
         raise DivergedError(
             f"learning_rate: the {which} loss became {loss} in epoch {epoch + 1} with a learning "
-            f"rate of {params.learning_rate}; choose a smaller one, such as "
-            f"{min(params.learning_rate / 10, 0.001):.3g}."
+            f"rate of {params.learning_rate}, expected a finite number; choose a smaller rate, "
+            f"such as {min(params.learning_rate / 10, 0.001):.3g}."
         )

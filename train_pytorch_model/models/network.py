@@ -87,8 +87,8 @@ def network(directory: ModelDirectory, labels: Sequence[str], seed: int) -> nn.M
     )
     if problems:
         raise InvalidModelDirectoryError(
-            f"{directory.port}: the weights are not those of {directory.spec.model_name}, "
-            f"{problems}; {CONNECT}."
+            f"{directory.port}: the weights are not those expected of "
+            f"{directory.spec.model_name}, {problems}; {CONNECT}."
         )
     last = _last_layer(weights, architecture.head)
     outputs, *inputs = last["weight"].shape
@@ -213,8 +213,8 @@ def check_batch(
         if "too small" not in str(error) and "Kernel size" not in str(error):
             raise
         raise InvalidDatasetError(
-            f"{port}: images of {width}x{height} pixels are too small for "
-            f"{directory.spec.model_name}; {_RESIZE}."
+            f"{port}: found images of {width}x{height} pixels, expected larger ones, as they are "
+            f"too small for {directory.spec.model_name}; {_RESIZE}."
         ) from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
+from train_pytorch_model.errors import InvalidDatasetError, Problems, examples, scalar, shortened
 from train_pytorch_model.ports.image_schema import (
     MAX_CLASSES,
     ImageSchema,
@@ -35,9 +35,10 @@ def read_coco(root: Path, port: str, one_category: bool = True) -> ImageSet | No
 
     Raises:
         InvalidDatasetError: an image has annotations of several categories, or its file lies
-            outside the directory, or the annotations are damaged.
+            outside the directory, or the annotations are damaged, or what might be annotations
+            is, and there are no others.
     """
-    found = _document(root)
+    found = _document(root, port)
     return None if found is None else _image_set(found[1], root, port, found[0], one_category)
 
 
@@ -57,7 +58,7 @@ def coco_lines(image_set: ImageSet) -> tuple[ImageSchema, list[str], list[bytes]
     Raises:
         InvalidDatasetError: images have the same id, or categories one that no directory takes.
     """
-    found = _document(image_set.root)
+    found = _document(image_set.root, image_set.port)
     if found is None:
         return None
     document = found[1]
@@ -109,30 +110,47 @@ _KINDS = {
 }
 
 
-def _document(root: Path) -> tuple[str, dict[str, Any]] | None:
+def _document(root: Path, port: str) -> tuple[str, dict[str, Any]] | None:
     """The first annotation file, by name: its name and what it holds."""
+    damaged = []
     with os.scandir(root) as entries:
         names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
     for name in names:
-        document = _annotations(root, name)
-        if document is not None:
-            return name, document
+        try:
+            document = _annotations(root, name)
+        except ValueError as error:
+            damaged.append(f"{shortened(name)!r} ({shortened(str(error))})")
+        else:
+            if document is not None:
+                return name, document
+    if damaged:  # the folders beside half a copy of the annotations are no categories
+        raise InvalidDatasetError(
+            f"{port}: found no COCO annotations, but what may be damaged ones: "
+            f"{examples(damaged)}; expected an object of images, annotations and categories. Copy "
+            "them again, or remove what is something else."
+        )
     return None
 
 
 def _annotations(root: Path, name: str) -> dict[str, Any] | None:
+    """What an annotation file holds; None where it is JSON of something else.
+
+    Raises:
+        ValueError: it is damaged; the message says how.
+    """
     try:
         document = load_json(read_inside(root, name, MAX_ANNOTATION_BYTES).decode("utf-8-sig"))
     except OSError as error:
         if error.errno not in (None, errno.ENOENT, errno.ELOOP):
             raise  # what cannot be read might be the annotations
         return None
-    except ValueError:
-        return None
-    if not isinstance(document, dict):
-        return None
     keys = ("images", "annotations")
-    return document if all(isinstance(document.get(key), list) for key in keys) else None
+    if not isinstance(document, dict) or not all(key in document for key in keys):
+        return None
+    for key in keys:
+        if not isinstance(document[key], list):
+            raise ValueError(f"{key} is {scalar(document[key])}")
+    return document
 
 
 def _image_set(
@@ -173,8 +191,8 @@ def _image_set(
         problems.add("images is empty")
     if problems:
         raise InvalidDatasetError(
-            f"{port}: {name} has {problems}. An image classifier takes COCO images whose "
-            "annotations are of one category each; correct the annotations."
+            f"{port}: {name} has {problems}. Expected images with an id and a file in the "
+            "directory, whose annotations are of one category each; correct the annotations."
         )
     schema = classification_schema([names[number] for number in numbers])
     columns: dict[str, pa.Array] = {"id": _array(ids)}
@@ -194,15 +212,19 @@ def _image_set(
 
 def _categories(declared: object, problems: Problems) -> dict[int, str]:
     names: dict[int, str] = {}
+    taken: set[str] = set()
     for item in declared if isinstance(declared, list) else []:
         category = item if isinstance(item, dict) else {}
         number, name = category.get("id"), label_name(category.get("name"))
         if type(number) is not int or name is None:
             problems.add(f"category {shortened(repr(category))} has not an integer id and a name")
-        elif number in names or name in names.values():
+        elif number in names or name in taken:
             problems.add(f"category {shortened(repr(category))} is declared twice")
         else:
             names[number] = name
+            taken.add(name)
+    if len(names) > MAX_CLASSES:
+        problems.add(f"{len(names):,} categories are more than {MAX_CLASSES:,}")
     return names
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from train_pytorch_model.errors import InvalidDatasetError, NotLabeledDatasetError, quoted
+from train_pytorch_model.errors import InvalidDatasetError, NotLabeledDatasetError, quoted, scalar
 from train_pytorch_model.ports.class_folders import EXTENSIONS, read_class_folders, read_flat
 from train_pytorch_model.ports.coco import read_coco
 from train_pytorch_model.ports.image_bytes import image_bytes
@@ -57,8 +57,8 @@ def _read(root: Path, port: str, one_category: bool) -> ImageSet:
         left = [name for name in (LIST, SCHEMA) if os.path.lexists(root / name)]
         if left:
             raise InvalidDatasetError(
-                f"{port}: {META} is missing beside {left[0]}, so the directory is incomplete; copy "
-                "it whole, or write it again with Convert to Image Directory."
+                f"{port}: {META} is missing beside {left[0]}, expected both; copy the directory "
+                "whole, or write it again with Convert to Image Directory."
             )
         image_set = (
             read_coco(root, port, one_category)
@@ -73,7 +73,8 @@ def _read(root: Path, port: str, one_category: bool) -> ImageSet:
     if image_set is None:
         raise InvalidDatasetError(
             f"{port}: found no image in {str(root)!r}, expected files that end in "
-            f"{' '.join(EXTENSIONS)} in one folder per category."
+            f"{' '.join(EXTENSIONS)} in one folder per category; "
+            "put them there."
         )
     return image_set
 
@@ -89,7 +90,7 @@ def labelled(image_set: ImageSet) -> ImageSet:
         why = (
             "its schema has no column of labels"
             if image_set.schema.label_column is None
-            else f"the column {image_set.schema.label_column!r} is empty"
+            else f"the column {scalar(image_set.schema.label_column)} is empty"
         )
         raise NotLabeledDatasetError(
             f"{image_set.port}: none of its {len(image_set):,} images has a label ({why}), "
@@ -109,7 +110,8 @@ def check_categories(image_set: ImageSet) -> None:
         raise InvalidDatasetError(
             f"{image_set.port}: found one category "
             f"({quoted(list(image_set.schema.categories.values()))}), expected at least two to "
-            "tell apart; each folder directly below the directory is one category."
+            "tell apart. Put the images of each into a folder of its own, directly below the "
+            "directory."
         )
 
 

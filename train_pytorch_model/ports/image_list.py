@@ -75,7 +75,8 @@ def read_rows(
     """
     _check_cells(file, schema, port, name)
     rows = _read_fast(_after_bom(file), schema)
-    if rows is None:
+    file.seek(0)
+    if rows is None or len(rows.files) != _objects(_after_bom(file)):
         file.seek(0)
         rows = _read_line_by_line(_after_bom(file), schema, port, name, one_category)
     return rows
@@ -140,6 +141,20 @@ def _after_bom(file: BinaryIO) -> BinaryIO:
     if file.read(len(BOM)) != BOM:
         file.seek(0)
     return file
+
+
+def _objects(file: BinaryIO) -> int:
+    """How many lines hold an object; -1 where a line does not begin and end as one.
+
+    pyarrow also takes several objects on a line, and one on several lines.
+    """
+    count = 0
+    for line in file:
+        if text := line.strip():
+            if not (text.startswith(b"{") and text.endswith(b"}")):
+                return -1
+            count += 1
+    return count
 
 
 def _read_fast(file: BinaryIO, schema: ImageSchema) -> Rows | None:
@@ -246,7 +261,8 @@ def _read_line_by_line(
                 cells.append(row.get(column))
     if problems:
         raise InvalidDatasetError(
-            f"{port}: {name} has {problems}. Correct these lines, or write the directory again "
+            f"{port}: {name} has {problems}. Expected a line of JSON for each image, which "
+            "names its file in the directory; correct these lines, or write the directory again "
             "with Convert to Image Directory."
         )
     return Rows(
@@ -323,8 +339,8 @@ def class_indices(
         missing = pc.sum(pc.is_in(names, pa.array(unknown, pa.string()))).as_py()
         raise InvalidDatasetError(
             f"{port}: {list_name} has {missing:,} images with {len(unknown):,} labels that are not "
-            f"among the {len(known):,} categories of the schema: {quoted(unknown)}. Correct the "
-            "labels, or add the categories."
+            f"among the {len(known):,} categories of the schema: {quoted(unknown)}. Expected "
+            f"one of {quoted(list(known)) or 'none'}; correct the labels, or add the categories."
         )
     index_of = np.array([known.get(name, UNLABELLED) for name in distinct.to_pylist()], np.int64)
     result = np.empty(len(names), np.int64)

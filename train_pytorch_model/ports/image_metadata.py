@@ -151,8 +151,8 @@ def _read_schema(root: Path, name: str, port: str) -> ImageSchema:
         raise _unreadable(port, name, error) from error
     except ValueError as error:
         raise InvalidDatasetError(
-            f"{port}: {shortened(name)} is not JSON ({shortened(str(error))}); write the directory "
-            "again with Convert to Image Directory."
+            f"{port}: {shortened(name)} is not JSON ({shortened(str(error))}), expected an "
+            "object of columns; write the directory again with Convert to Image Directory."
         ) from error
     return parse_schema(document, port)
 

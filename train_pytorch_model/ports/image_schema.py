@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
+from train_pytorch_model.errors import InvalidDatasetError, Problems, scalar, shortened
 
 MAX_CLASSES = 100_000
 """A limit on the highest category id, which decides the size of the model's last layer."""
@@ -89,7 +89,7 @@ def parse_schema(document: object, port: str) -> ImageSchema:
             problems.add(f"column {position} has no name")
             continue
         if name in seen:
-            problems.add(f"column {name!r} is declared twice")
+            problems.add(f"column {scalar(name)} is declared twice")
         seen.add(name)
         properties = _mapping(column.get("properties"))
         element = _mapping(column.get("elementType")).get("typeName")
@@ -102,11 +102,12 @@ def parse_schema(document: object, port: str) -> ImageSchema:
     if image_column is None:
         problems.add("no column of images (typeName bytes, mime_type image/png)")
     elif not isinstance(image_ref, str) or not is_text(image_ref):
-        problems.add(f"column {image_column!r} has no image_ref")
+        problems.add(f"column {scalar(image_column)} has no image_ref")
     if problems:
         raise InvalidDatasetError(
-            f"{port}: _schema.json has {problems}. Correct it, or write the directory again with "
-            "Convert to Image Directory."
+            f"{port}: _schema.json has {problems}. Expected a column of images, and one of labels "
+            "whose categories have an id and a name of their own; correct it, or write the "
+            "directory again with Convert to Image Directory."
         )
     return ImageSchema(
         document=_mapping(document),
@@ -209,9 +210,9 @@ def _categories(declared: object, problems: Problems) -> dict[int, str]:
         elif not 0 <= number < MAX_CLASSES:
             problems.add(f"category {shown} has an id that is not from 0 to {MAX_CLASSES - 1:,}")
         elif number in categories:
-            problems.add(f"id {number} belongs to {categories[number]!r} and to {name!r}")
+            problems.add(f"id {number} belongs to {scalar(categories[number])} and {scalar(name)}")
         elif name in ids:
-            problems.add(f"category {name!r} has the ids {ids[name]} and {number}")
+            problems.add(f"category {scalar(name)} has the ids {ids[name]} and {number}")
         else:
             categories[number] = name
             ids[name] = number

@@ -146,8 +146,8 @@ def _read_labels(root: Path, name: str, port: str) -> tuple[str, ...]:
         raise _unreadable(port, name, error) from error
     except (ValueError, IndexError, csv.Error) as error:
         raise InvalidModelDirectoryError(
-            f"{port}: {name!r} is not a table of an index and a label ({shortened(str(error))}); "
-            f"{CONNECT}."
+            f"{port}: {name!r} is not a table of an index and a label ({shortened(str(error))}), "
+            f"expected rows such as 0,cat; {CONNECT}."
         ) from error
     return tuple(labels.get(index, str(index)) for index in range(max(labels, default=-1) + 1))
 

@@ -12,11 +12,15 @@ from train_pytorch_model.ports.storage import READING, PersistentFile, persisten
 SUSPICIOUS = r"\x00|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|^$"
 """A pattern that every unsafe relative name matches (RE2 and Python syntax)."""
 
-_SUSPICIOUS = re.compile(SUSPICIOUS)
+_NO_NAME = "[\ud800-\udc7f\udd00-\udfff]"  # what no file's name decodes to
+_SUSPICIOUS = re.compile(f"{SUSPICIOUS}|{_NO_NAME}")
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether ``name`` is a relative path that does not climb: no ``..``, root, drive or NUL."""
+    """Whether ``name`` is a relative path that does not climb: no ``..``, root, drive or NUL.
+
+    Lone surrogates, which no file's name has, are not safe either.
+    """
     return _SUSPICIOUS.search(name) is None
 
 
