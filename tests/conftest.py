@@ -78,11 +78,9 @@ def arguments(resnet18: Path, training: Path, validation: Path, tmp_path: Path) 
     }
 
 
-DO = (
-    "add|bring|choose|connect|copy|correct|empty|free|make|name|put|rename|replace|resize|split|write"
-)
+DO = "add|bring|choose|connect|copy|correct|empty|free|make|name|put|rename|replace|resize|split"
 MENDABLE = re.compile(
-    rf"\w+ \(\d{{4}}\): [a-z_]+( and [a-z_]+)?(:| is) .*(?i:expected .*[;.] ({DO})\b).*\."
+    rf"\w+ \(\d{{4}}\): [a-z_]+( and [a-z_]+)?(:| is) .*(?i:expected .*[;.] ({DO}|write)\b).*\."
 )
 """A message names the input, then what was found and what was expected, then what to do."""
 

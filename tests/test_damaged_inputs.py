@@ -35,6 +35,7 @@ from tests.test_damaged_images import (
 from tests.test_image_directory import COCO, coco, json_lines, rows_of, schema_of, with_metadata
 from tests.test_model_directory import file_with, spec_with, weights_with
 from tests.test_training import weights
+from train_pytorch_model.data import decode
 
 DATA = "InvalidDatasetError (0018): "
 NO_LABELS = "NotLabeledDatasetError (0024): "
@@ -450,6 +451,19 @@ def test_parameters(
     """What a person or a template writes that is no value."""
     line = refused(run, arguments, changes, f"ParameterError ({start}): ")
     assert expected in line
+
+
+def test_too_little_memory_for_an_image(
+    run: Run, arguments: Arguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is a fault of the machine, not of the image, which is not left out then."""
+
+    def fail(_: bytes) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(decode, "decode", fail)
+    start = "OutOfMemoryError (0138): training_dataset: "
+    assert "too little memory to decode 'cat/000.png'" in refused(run, arguments, {}, start)
 
 
 def with_pictures(root: Path, *names: str) -> None:

@@ -4,6 +4,7 @@ import io
 import itertools
 import struct
 import time
+import tracemalloc
 import warnings
 import zlib
 from collections.abc import Iterator
@@ -165,6 +166,19 @@ def test_a_float_gradient_is_monotone() -> None:
     flat = to_8_bits(ramp).ravel().astype(int)
     assert set(flat) == set(range(256))
     assert (np.diff(flat) >= 0).all()
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int32, np.float32])
+def test_scaling_takes_little_memory(kind: type) -> None:
+    """Many images are decoded at a time, and a small file may hold a large one."""
+    values = np.zeros((3000, 4000), kind)
+    tracemalloc.start()
+    try:
+        to_8_bits(values)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 5 * values.size
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

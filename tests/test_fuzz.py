@@ -6,6 +6,7 @@ here, in REGRESSIONS.
 
 import contextlib
 import io
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -15,10 +16,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from tests.fuzzing.edits import EDITS, edit_json
 from tests.fuzzing.seeds import seeds
-from tests.fuzzing.targets import TARGETS, run
+from tests.fuzzing.targets import PART, SCHEMA, TARGETS, run
+from tests.test_image_directory import COCO, categories_of, schema_of
 from train_pytorch_model.command_line import values_from
 from train_pytorch_model.contract import TRAIN_PYTORCH_MODEL
 from train_pytorch_model.errors import ParameterError
@@ -80,16 +83,17 @@ def test_command_lines(words: list[str], whole: bool) -> None:
     """Values, or one line: a ParameterError, or argparse's exit code of 2."""
     paths = [word for port in TRAIN_PYTORCH_MODEL.ports for word in (port.flag, "x")]
     told = io.StringIO()
+    values: dict[str, Any] = {}
     try:
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(io.StringIO()):
             values = values_from(TRAIN_PYTORCH_MODEL, [*(paths if whole else []), *words])
     except ParameterError as error:
-        assert str(error).isprintable()
-        assert len(str(error)) < 2000
+        told.write(f"{error}\n")
     except SystemExit as stop:
-        assert stop.code == 2
-        assert len(told.getvalue().splitlines()) == 1
-    else:
+        told.write("" if stop.code == 2 else f"{stop.code}\n")
+    assert len(told.getvalue().splitlines()) == (0 if values else 1)
+    assert len(told.getvalue()) < 3000
+    if values:
         assert 1 <= values["epochs"] < 2**31
         assert 0 < values["learning_rate"] < float("inf")
 
@@ -122,8 +126,105 @@ def test_names(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 LINE = b'{"image_info": {"file_name": "a"}, "category": "cat"}'
-META = b"type: x"
+LONG = "x" * 100_000
+NOT_TEXT = "a\ud800"
+
+
+def described(meta: object, schema: object = SCHEMA) -> bytes:
+    """A directory with metadata and one line."""
+    return PART.join((json.dumps(meta).encode(), LINE, json.dumps(schema).encode()))
+
+
+def frame(**meta: object) -> bytes:
+    """A table of scored images with this in its ``_meta.yaml``, and without data."""
+    names = {"type": "DataFrameDirectory", "format": "Parquet", "schema": "schema/_schema.json"}
+    return json.dumps(names | meta).encode() + PART + b"{}"
+
+
+def columns(**changes: object) -> bytes:
+    """A schema whose column of labels is changed."""
+    schema = schema_of(categories_of("cat", "dog"))
+    schema["columnAttributes"][1] |= changes
+    return json.dumps(schema).encode()
+
+
+def scans(count: int) -> bytes:
+    """A progressive JPEG, white, in which the last scan is repeated."""
+    file = io.BytesIO()
+    Image.new("L", (2000, 2000), "white").save(file, "JPEG", progressive=True)
+    content = file.getvalue()
+    return content[:-2] + content[content.rindex(b"\xff\xda") : -2] * count + content[-2:]
+
+
+def categories(*names: str) -> bytes:
+    """COCO annotations of an image, and these categories."""
+    return json.dumps(COCO | {"categories": categories_of(*names)}).encode()
+
 
 REGRESSIONS: list[Any] = [
-    # target, input, a part of the message ("" for a value)
+    # target, input, a part of the message (nothing where there is a value)
+    pytest.param("images_lst", LINE + LINE, "line 1 is not JSON", id="two objects on a line"),
+    pytest.param("images_lst", LINE + b"\r" + LINE, "line 1 is not JSON", id="ends of old Macs"),
+    pytest.param(
+        "images_lst", LINE.replace(b", ", b",\n"), "2 problems: line 1 is", id="one on two lines"
+    ),
+    pytest.param(
+        "images_lst", LINE + LINE.replace(b", ", b",\n"), "2 problems: line 1", id="two on two"
+    ),
+    pytest.param("images_lst", LINE[:-1] + b', "x": "\xff"}', "", id="not UTF-8, in no column"),
+    pytest.param("images_lst", LINE[:-1] + b', "id": NaN}', "", id="not a number"),
+    pytest.param("images_lst", LINE[:-1] + b', "id": 18446744073709551616}', "", id="large number"),
+    pytest.param("images_lst", LINE[:-1] + b', "category": "dog"}', "", id="a key twice"),
+    pytest.param(
+        "image_directory",
+        described({"type": "x", "image_list": NOT_TEXT}),
+        "its path leaves the directory",
+        id="a list of no name",
+    ),
+    pytest.param(
+        "image_directory",
+        described({"type": "x", "schema": NOT_TEXT}),
+        "its path leaves the directory",
+        id="a schema of no name",
+    ),
+    pytest.param(
+        "model_spec",
+        json.dumps({"type": "ModelDirectory", "model": NOT_TEXT}).encode(),
+        "its path leaves the directory",
+        id="a spec of no name",
+    ),
+    pytest.param("data_frame", frame(data=NOT_TEXT), "leaves the directory", id="data of no name"),
+    pytest.param("schema", columns(name="id"), "column 'id' is declared twice", id="a name twice"),
+    pytest.param("schema", columns(name=LONG), " characters) is empty)", id="a long column"),
+    pytest.param(
+        "schema",
+        columns(
+            properties={
+                "annotation_type": "COCO_classification",
+                "categories": categories_of(LONG, LONG),
+            }
+        ),
+        "has the ids 0 and 1",
+        id="a long category twice",
+    ),
+    pytest.param(
+        "coco",
+        categories(*map(str, range(100_001))),
+        "100,001 categories are more than 100,000",
+        id="COCO of many categories, in time",
+    ),
+    pytest.param("coco", b'{"images": [', "what may be damaged ones", id="COCO cut off"),
+    pytest.param("coco", b"[" * 100_000, "(it is nested too deeply)", id="deep COCO"),
+    pytest.param("image", scans(2000), "it has 2,006 scans", id="a JPEG of many scans"),
+    pytest.param("image", scans(20), "", id="a JPEG of some scans"),
 ]
+
+
+@pytest.mark.parametrize(("target", "content", "expected"), REGRESSIONS)
+def test_what_fuzzing_found(target: str, content: bytes, expected: str) -> None:
+    """Stays mended."""
+    begin = time.monotonic()
+    message = run(target, content)
+    assert time.monotonic() - begin < SECONDS
+    assert expected in message
+    assert bool(expected) == bool(message)

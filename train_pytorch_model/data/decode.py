@@ -25,6 +25,14 @@ FORMATS = tuple(name for name in _PICTURES.split() if name in Image.OPEN)
 MAX_PIXELS = 89_478_485
 """The largest image that is decoded, Pillow's own warning limit: 256 MB as RGB."""
 
+MAX_SCANS = 50
+"""The most scans of a progressive JPEG of MAX_PIXELS, more of a smaller one; ten are usual.
+
+A scan takes a hundred bytes in a file and goes over all pixels, 0.2 s at that size.
+"""
+
+SCAN = b"\xff\xda"
+
 STRIP_PIXELS = 1 << 20
 """How much of a deep image is scaled at a time: as 64-bit numbers, all of it would take 2 GB."""
 
@@ -77,12 +85,15 @@ def decode(content: bytes) -> NDArray[np.uint8]:
 
     Raises:
         UnreadableImageError: it is not an image of a known format, is damaged or truncated, or has
-            more than MAX_PIXELS pixels.
+            more than MAX_PIXELS pixels, or more scans than MAX_SCANS at that size.
     """
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImageError(f"it has {image.width}x{image.height} pixels")
+            scans = content.count(SCAN) if "progressive" in image.info else 0
+            if scans * image.width * image.height > MAX_SCANS * MAX_PIXELS:
+                raise UnreadableImageError(f"it has {scans:,} scans")
             image.load()
             if ENDS.get(str(image.format), b"") not in content:
                 raise UnreadableImageError("the file is truncated")
