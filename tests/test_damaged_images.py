@@ -426,7 +426,9 @@ def flat(root: Path) -> None:
             id="empty folders",
         ),
         pytest.param(replaced(one_category), INVALID, "one category ('cat')", id="one category"),
-        pytest.param(replaced(not_utf_8), INVALID, r"'caf\udce9'. Rename", id="not UTF-8"),
+        pytest.param(
+            replaced(not_utf_8), INVALID, r"'caf\udce9', expected UTF-8; rename", id="not UTF-8"
+        ),
         pytest.param(categories(CATEGORIES[0]), INVALID, "not among the 1 ", id="one declared"),
         pytest.param(replaced(flat), NOT_LABELED, "none of its 2 images has a label", id="flat"),
         pytest.param(

@@ -213,8 +213,8 @@ def check_batch(
         if "too small" not in str(error) and "Kernel size" not in str(error):
             raise
         raise InvalidDatasetError(
-            f"{port}: found images of {width}x{height} pixels, expected larger ones, as they are "
-            f"too small for {directory.spec.model_name}; {_RESIZE}."
+            f"{port}: images of {width}x{height} pixels are too small for "
+            f"{directory.spec.model_name}, expected larger ones; {_RESIZE}."
         ) from error
 
 

@@ -44,8 +44,8 @@ def read_class_folders(root: Path, port: str) -> ImageSet | None:
     garbled = [name for name in names if not is_text(name)]
     if garbled:
         raise InvalidDatasetError(
-            f"{port}: {len(garbled):,} class folders have names that are not in UTF-8, "
-            f"as expected: {quoted(garbled)}. Rename them."
+            f"{port}: {len(garbled):,} class folders have names that are not UTF-8: "
+            f"{quoted(garbled)}, expected UTF-8; rename them."
         )
     if len(names) > MAX_CLASSES:
         raise InvalidDatasetError(
