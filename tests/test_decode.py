@@ -90,7 +90,7 @@ def test_palettes_with_transparency(transparency: object) -> None:
     """The colours below are what counts; Pillow's warning of them is no error."""
     content = content_of(in_mode("P"), "PNG", transparency=transparency)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as load_labelled_images does
+        warnings.simplefilter("ignore")  # as training does
         np.testing.assert_array_equal(decode(content), by_pillow(content))
 
 
@@ -261,7 +261,7 @@ def test_bombs_are_refused_by_their_header(size: tuple[int, int]) -> None:
     content = png(*size, (b"IDAT", zlib.compress(b"\x00" * 100)))
     start = time.monotonic()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # as load_labelled_images does
+        warnings.simplefilter("ignore")  # as training does
         with pytest.raises(UnreadableImageError, match="pixels"):
             decode(content)
     assert time.monotonic() - start < 2

@@ -27,10 +27,10 @@ import pytest
 import torch
 
 from tests.conftest import Arguments, Run, class_folders, picture, refused
+from tests.loading import load
 from tests.test_damaged_images import columns, in_turn, lines, meta, put
 from tests.test_image_directory import categories_of, coco_of, describe, rows_of, schema_of
 from tests.test_model_directory import file_with, spec_with, weights
-from train_pytorch_model.data.labelled_images import load_labelled_images
 from train_pytorch_model.ports.image_directory import read_image_directory
 from train_pytorch_model.ports.paths import is_safe_name, read_inside
 
@@ -662,7 +662,7 @@ def test_links_to_files_are_not_followed_out(tmp_path: Path) -> None:
     picture(0, size=8).save(tmp_path / "secret.png")
     (root / "cat/in.png").symlink_to(root / "dog/000.png")
     (root / "cat/out.png").symlink_to(tmp_path / "secret.png")
-    loaded = load_labelled_images(read_image_directory(root, "p"), lambda _: None)
+    loaded = load(read_image_directory(root, "p"))
     assert len(loaded) == 199
     assert loaded.unreadable == ("cat/out.png: a link leads out of the directory",)
 

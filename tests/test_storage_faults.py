@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Arguments, Run, class_folders, picture, refused
+from tests.loading import load
 from tests.test_damaged_images import in_turn
 from tests.test_image_directory import with_metadata
-from train_pytorch_model.data.labelled_images import load_labelled_images
 from train_pytorch_model.errors import InvalidDatasetError
 from train_pytorch_model.ports import paths, storage
 from train_pytorch_model.ports.image_directory import read_image_directory
@@ -164,7 +164,7 @@ def test_annotations_that_cannot_be_read_are_not_passed_over(
 OUT_OF_DESCRIPTORS = """
 import os, resource, sys, threading
 from pathlib import Path
-from train_pytorch_model.data.labelled_images import load_labelled_images
+from tests.loading import load
 from train_pytorch_model.ports.image_directory import read_image_directory
 
 images = read_image_directory(Path(sys.argv[1]), "p")
@@ -176,7 +176,7 @@ try:
 except OSError:
     pass
 threading.Timer(0.5, lambda: [os.close(descriptor) for descriptor in held]).start()
-loaded = load_labelled_images(images, lambda _: None)
+loaded = load(images)
 assert (len(loaded), loaded.unreadable) == (40, ()), loaded.unreadable
 """
 
@@ -233,7 +233,7 @@ def test_an_image_that_changes_is_named(tmp_path: Path, change: str) -> None:
     images = read_image_directory(class_folders(tmp_path / "d", {"a": 99, "b": 99}, 4), "p")
     damage, why = CHANGES[change]
     damage(tmp_path / "d/a/007.png")
-    loaded = load_labelled_images(images, lambda _: None)
+    loaded = load(images)
     (unreadable,) = loaded.unreadable
     assert unreadable.startswith("a/007.png: ")
     assert why in unreadable
@@ -245,7 +245,7 @@ def test_a_folder_that_becomes_a_link_out(tmp_path: Path) -> None:
     images = read_image_directory(class_folders(tmp_path / "d", {"a": 9, "b": 9}, 4), "p")
     folder_link_out(tmp_path / "d/a/007.png")
     with pytest.raises(InvalidDatasetError, match="9 of 18 images cannot be read") as caught:
-        load_labelled_images(images, lambda _: None)
+        load(images)
     assert str(caught.value).count("a link leads out of the directory") == 9
 
 
@@ -254,7 +254,7 @@ def test_an_image_of_another_size(tmp_path: Path) -> None:
     images = read_image_directory(class_folders(tmp_path / "d", {"a": 9, "b": 9}, 4), "p")
     picture(0, size=9).save(tmp_path / "d/a/007.png")
     with pytest.raises(InvalidDatasetError, match="1 of 9x9"):
-        load_labelled_images(images, lambda _: None)
+        load(images)
 
 
 # --- permissions; root may read everything, so these tests give that right up for a while ---
@@ -286,7 +286,7 @@ def test_forbidden_files(unprivileged: Path, name: str) -> None:
                 read_image_directory(root, "p")
             assert re.search(start, str(caught.value))
         else:
-            loaded = load_labelled_images(read_image_directory(root, "p"), lambda _: None)
+            loaded = load(read_image_directory(root, "p"))
             assert loaded.unreadable == (f"{name}: Permission denied",)
     finally:
         (root / name).chmod(0o700)
