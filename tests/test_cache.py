@@ -94,14 +94,15 @@ def test_wrong_validation_images_end_the_first_epoch(
     refused(run, arguments, changes, start)
 
 
+@pytest.mark.parametrize("name", ["cat/000.png", "dog/009.png"])
 def test_a_storage_that_does_not_answer(
-    run: Run, arguments: Arguments, images: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, arguments: Arguments, images: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Ends the run, which says which image it waits for."""
     for_ever = threading.Event()
 
     def hanging(image_set: ImageSet, index: int) -> bytes:
-        if image_set.file(index) == "dog/009.png":
+        if image_set.file(index) == name:
             for_ever.wait(60)
         return read_content(image_set, index)
 
@@ -109,7 +110,7 @@ def test_a_storage_that_does_not_answer(
     monkeypatch.setattr(labelled_images, "PATIENCE_S", 2.0)
     start = "StorageTimeoutError (0072): training_dataset: no image could be read for 2 s"
     line = refused(run, arguments, {"--train-data-path": images}, start)
-    assert "waiting for 'dog/009.png'" in line
+    assert f"waiting for {name!r}" in line
     for_ever.set()
 
 
@@ -184,6 +185,8 @@ def test_read_ahead_takes_no_more_than_there_is_room_for() -> None:
     assert ahead.wait(np.arange(10), 5)
     assert not ahead.wait(np.array([10]), 0.2)
     assert sorted(read) == list(range(10))
-    ahead.release(90)
+    ahead.release(np.arange(10))
+    assert not ahead.wait(np.array([20]), 0.2)
+    ahead.release(np.arange(10, 200))
     assert ahead.wait(np.arange(100), 5)
     ahead.close()

@@ -479,3 +479,17 @@ def test_what_is_no_damage(run: Run, tmp_path: Path) -> None:
     (root / "classes.json").write_text('{"0": "cat", "1": "dog"}')
     code, err = run({"--train-data-path": root})
     assert code == 0, err
+
+
+def test_what_is_wrong_with_several_inputs_is_told_at_once(
+    run: Run, arguments: Arguments, tmp_path: Path
+) -> None:
+    """In one line, with the name and code of the first."""
+    changes: dict[str, object] = {
+        "--untrained-model-path": tmp_path / "no model",
+        "--train-data-path": tmp_path / "no images",
+        "--valid-data-path": tmp_path / "none either",
+    }
+    line = refused(run, arguments, changes, "InvalidModelDirectoryError (0159): untrained_model: ")
+    assert "Also, training_dataset: found nothing at" in line
+    assert "Also, validation_dataset: found nothing at" in line

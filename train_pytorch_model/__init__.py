@@ -4,4 +4,4 @@ Importing this package imports neither torch nor an Azure SDK; ``train_pytorch_m
 is the program, ``python -m train_pytorch_model`` its command line.
 """
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

@@ -23,8 +23,8 @@ keeps working. The command line prints one as one line and exits with 1; any oth
 bug of ours and keeps its traceback.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
 MAX_EXAMPLES = 10
 
@@ -113,6 +113,28 @@ class FailedToDownloadFilesError(UserError):
 
 class DivergedError(UserError):
     """The loss became infinite or not a number."""
+
+
+def together(*actions: Callable[[], Any]) -> list[Any]:
+    """What each action returns, in order; what is wrong with several of them is told at once.
+
+    Raises:
+        UserError: the one that an action raises; of several, one of the first's class and code
+            whose message holds all of theirs.
+    """
+    results: list[Any] = []
+    errors: list[UserError] = []
+    for action in actions:
+        try:
+            results.append(action())
+        except UserError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        messages = " Also, ".join(str(error.args[0]) for error in errors)
+        raise type(errors[0])(messages, errors[0].code) from errors[0]
+    if errors:
+        raise errors[0]
+    return results
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from train_pytorch_model.engine.fit import MOMENTUM, WEIGHT_DECAY, Fit, fit, new
 from train_pytorch_model.engine.runtime import Runtime, memory_for, start
 from train_pytorch_model.engine.schedule import decayed, learning_rate
 from train_pytorch_model.engine.state import TrainState
-from train_pytorch_model.errors import DivergedError, examples, quoted
+from train_pytorch_model.errors import DivergedError, examples, quoted, together
 from train_pytorch_model.job import Job
 from train_pytorch_model.models.network import (
     check_batch,
@@ -107,9 +107,11 @@ def train(job: Job) -> Fit:
 
 
 def _read(job: Job) -> Inputs:
-    untrained = read_model_directory(job.untrained_model, "untrained_model")
-    training = _read_labelled(job, job.training_dataset, "training_dataset")
-    validation = _read_labelled(job, job.validation_dataset, "validation_dataset")
+    untrained, training, validation = together(
+        lambda: read_model_directory(job.untrained_model, "untrained_model"),
+        lambda: _read_labelled(job, job.training_dataset, "training_dataset"),
+        lambda: _read_labelled(job, job.validation_dataset, "validation_dataset"),
+    )
     check_categories(training)
     return Inputs(untrained, training, with_labels_of(validation, training))
 

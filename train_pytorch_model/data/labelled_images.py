@@ -4,7 +4,7 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from threading import Lock, Semaphore
 
 import numpy as np
@@ -15,7 +15,6 @@ from torch import Tensor
 from train_pytorch_model.data.decode import UnreadableImageError, decode, read_content
 from train_pytorch_model.data.memory import MemoryBudget, pixel_rows
 from train_pytorch_model.data.read_ahead import ReadAhead, decoders
-from train_pytorch_model.data.threads import in_threads
 from train_pytorch_model.errors import (
     InvalidDatasetError,
     StorageTimeoutError,
@@ -139,7 +138,9 @@ class LabelledImages:
                 self._wait(reading, indices)
                 self.check()
                 present = indices[self._outcomes[indices] == _READ]
-                yield torch.from_numpy(present), self._gathered(present, reading)
+                pixels = self._gathered(present)
+                reading.release(indices)
+                yield torch.from_numpy(present), pixels
 
     def finish(self) -> None:
         """Read what has not been read yet, and check all of it.
@@ -171,11 +172,7 @@ class LabelledImages:
         if reading.wait(indices, PATIENCE_S):
             return
         waiting = indices[self._outcomes[indices] == _UNREAD]
-        name = self.image_set.file(int((waiting if len(waiting) else indices)[0]))
-        raise StorageTimeoutError(
-            f"{self.image_set.port}: no image could be read for {PATIENCE_S:.0f} s, waiting for "
-            f"{shortened(name)!r}, expected the storage to answer; check it, and run again."
-        )
+        raise _stalled(self.image_set, int((waiting if len(waiting) else indices)[0]))
 
     def _read(self, index: int) -> None:
         """Read one image, in any thread."""
@@ -203,14 +200,15 @@ class LabelledImages:
             if right and index >= len(self._rows):
                 self._not_kept[index] = pixels
 
-    def _gathered(self, present: NDArray[np.int64], reading: ReadAhead) -> Tensor:
+    def _gathered(self, present: NDArray[np.int64]) -> Tensor:
         """(r, height, width, 3) uint8."""
         kept = len(self._rows)
         if kept == len(self):
             return self._rows[torch.from_numpy(present)]
+        if not len(present):
+            return torch.empty((0, *self.size, 3), dtype=torch.uint8)
         with self._lock:
             new = {int(i): self._not_kept.pop(int(i)) for i in present if i >= kept}
-        reading.release(len(present))
         return torch.stack([new[i] if i in new else self._rows[i] for i in present.tolist()])
 
     def _read_rest(self) -> None:
@@ -251,21 +249,40 @@ def open_labelled_images(
     Raises:
         InvalidDatasetError: no image can be read.
     """
-
-    def size_of(index: int) -> tuple[int, int] | None:
-        try:
-            pixels = decode(read_content(image_set, index))
-        except UnreadableImageError:
-            return None
-        return pixels.shape[0], pixels.shape[1]
-
-    sizes = (size for size in in_threads(size_of, len(image_set), decoders()) if size)
-    size = next(sizes, (0, 0))
+    size = _first_size(image_set)
     rows = pixel_rows(len(image_set), size, cache, budget)
     images = LabelledImages(image_set, size, rows, expected_checksums)
     if size == (0, 0):
         images.finish()
     return images
+
+
+def _first_size(image_set: ImageSet) -> tuple[int, int]:
+    """(height, width) of the first image that can be read; (0, 0) where none can."""
+    sizes: dict[int, tuple[int, int]] = {}
+
+    def read(index: int) -> None:
+        with suppress(UnreadableImageError):
+            pixels = decode(read_content(image_set, index))
+            sizes[index] = pixels.shape[0], pixels.shape[1]
+
+    order = np.arange(len(image_set))
+    with closing(ReadAhead(read, order, room=decoders())) as reading:
+        for index in range(len(order)):
+            if not reading.wait(order[index : index + 1], PATIENCE_S):
+                raise _stalled(image_set, index)
+            if index in sizes:
+                return sizes[index]
+            reading.release(order[index : index + 1])
+    return 0, 0
+
+
+def _stalled(image_set: ImageSet, index: int) -> StorageTimeoutError:
+    return StorageTimeoutError(
+        f"{image_set.port}: no image could be read for {PATIENCE_S:.0f} s, waiting for "
+        f"{shortened(image_set.file(index))!r}, expected the storage to answer; check it, and run "
+        "again."
+    )
 
 
 def _check_unchanged(image_set: ImageSet, changed: set[int]) -> None:

@@ -30,6 +30,7 @@ class ReadAhead:
         self._order = order
         self._pending = np.zeros(int(order.max(initial=-1)) + 1, bool)
         self._pending[order] = True
+        self._ordered = self._pending.copy()
         self._room = len(order) if room is None else room
         self._next = 0
         self._done = 0
@@ -60,10 +61,11 @@ class ReadAhead:
                 raise self._error
         return True
 
-    def release(self, count: int) -> None:
-        """Make room for ``count`` more."""
+    def release(self, indices: NDArray[np.int64]) -> None:
+        """Make room for as many more as of ``indices`` were to be read."""
+        known = indices[indices < len(self._ordered)]
         with self._changed:
-            self._room += count
+            self._room += int(self._ordered[known].sum())
             self._changed.notify_all()
 
     def _work(self) -> None:
