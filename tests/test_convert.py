@@ -374,7 +374,7 @@ def test_two_rows_on_a_line(
     path = tmp_path / "one" / "images.lst"
     path.write_text(path.read_text().replace("\n", " ", 1))
     assert convert(tmp_path / "one", tmp_path / "two") == 1
-    assert "found 11 lines in images.lst for 12 images" in capsys.readouterr().err
+    assert "images.lst has 1 problem: line 1 is not JSON" in capsys.readouterr().err
 
 
 def test_names_that_are_not_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -201,7 +201,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(run: Run, arguments: Arguments, 
     """And says what to change."""
     changes = {"--learning-rate": rate, "--epochs": 2}
     line = refused(run, arguments, changes, "DivergedError (2000): learning_rate: ")
-    assert "choose a smaller one, such as 0.001" in line
+    assert "choose a smaller rate, such as 0.001" in line
 
 
 def test_validation_images_of_another_size(run: Run, tmp_path: Path) -> None:

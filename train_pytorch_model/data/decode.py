@@ -55,7 +55,7 @@ def read_pixels(image_set: ImageSet, index: int) -> NDArray[np.uint8]:
         UnreadableImageError: it cannot be read or decoded; the message says why.
         OutOfMemoryError: there is no memory to decode it.
     """
-    return decode(read_content(image_set, index))
+    return decoded(read_content(image_set, index), image_set, index)
 
 
 def read_content(image_set: ImageSet, index: int) -> bytes:
@@ -63,17 +63,35 @@ def read_content(image_set: ImageSet, index: int) -> bytes:
 
     Raises:
         UnreadableImageError: it cannot be read; the message says why.
+        OutOfMemoryError: there is no memory for it.
     """
     try:
         return image_bytes(image_set, index)
     except OSError as error:
         raise UnreadableImageError(reason(error)) from error
     except MemoryError as error:
-        raise OutOfMemoryError(
-            f"{image_set.port}: found too little memory to decode "
-            f"{shortened(image_set.file(index))!r}, expected enough for several images at a time; "
-            "choose a larger compute, or make the images smaller."
-        ) from error
+        raise _too_little_memory(image_set, index) from error
+
+
+def decoded(content: bytes, image_set: ImageSet, index: int) -> NDArray[np.uint8]:
+    """``decode`` of the file of one image.
+
+    Raises:
+        UnreadableImageError: as ``decode``.
+        OutOfMemoryError: there is no memory to decode it.
+    """
+    try:
+        return decode(content)
+    except MemoryError as error:
+        raise _too_little_memory(image_set, index) from error
+
+
+def _too_little_memory(image_set: ImageSet, index: int) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"{image_set.port}: found too little memory to decode "
+        f"{shortened(image_set.file(index))!r}, expected enough for several images at a time; "
+        "choose a larger compute, or make the images smaller."
+    )
 
 
 def decode(content: bytes) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from train_pytorch_model.data.decode import UnreadableImageError, decode, read_content
+from train_pytorch_model.data.decode import UnreadableImageError, decoded, read_content, read_pixels
 from train_pytorch_model.data.memory import MemoryBudget, pixel_rows
 from train_pytorch_model.data.read_ahead import ReadAhead, decoders
 from train_pytorch_model.errors import (
@@ -179,7 +179,7 @@ class LabelledImages:
         try:
             content = read_content(self.image_set, index)
             with self._decoding:
-                pixels = torch.from_numpy(decode(content))
+                pixels = torch.from_numpy(decoded(content, self.image_set, index))
         except UnreadableImageError as error:
             with self._lock:
                 if self._outcomes[index] == _READ:
@@ -263,7 +263,7 @@ def _first_size(image_set: ImageSet) -> tuple[int, int]:
 
     def read(index: int) -> None:
         with suppress(UnreadableImageError):
-            pixels = decode(read_content(image_set, index))
+            pixels = read_pixels(image_set, index)
             sizes[index] = pixels.shape[0], pixels.shape[1]
 
     order = np.arange(len(image_set))
@@ -280,8 +280,8 @@ def _first_size(image_set: ImageSet) -> tuple[int, int]:
 def _stalled(image_set: ImageSet, index: int) -> StorageTimeoutError:
     return StorageTimeoutError(
         f"{image_set.port}: no image could be read for {PATIENCE_S:.0f} s, waiting for "
-        f"{shortened(image_set.file(index))!r}, expected the storage to answer; check it, and run "
-        "again."
+        f"{shortened(image_set.file(index))!r}, expected the storage to answer; make sure that "
+        "it does, and run again."
     )
 
 

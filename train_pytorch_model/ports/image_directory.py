@@ -67,8 +67,8 @@ def _read(root: Path, port: str, one_category: bool) -> ImageSet:
         )
     except OSError as error:
         raise InvalidDatasetError(
-            f"{port}: {os.fsdecode(error.filename or root)!r} cannot be read ({reason(error)}); "
-            "make the whole directory readable."
+            f"{port}: {os.fsdecode(error.filename or root)!r} cannot be read "
+            f"({reason(error)}), expected a directory that can; make the whole directory readable."
         ) from error
     if image_set is None:
         raise InvalidDatasetError(

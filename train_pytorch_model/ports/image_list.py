@@ -102,7 +102,7 @@ def _check_cells(file: BinaryIO, schema: ImageSchema, port: str, name: str) -> N
     if lines * columns > MAX_CELLS:
         raise InvalidDatasetError(
             f"{port}: {name} has {lines:,} lines of {columns:,} columns, expected at most "
-            f"{MAX_CELLS:,} values; leave out columns that are not needed."
+            f"{MAX_CELLS:,} values; remove columns that are not needed."
         )
     file.seek(0)
 

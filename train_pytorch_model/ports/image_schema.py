@@ -78,7 +78,7 @@ def parse_schema(document: object, port: str) -> ImageSchema:
     if len(columns) > MAX_COLUMNS:
         raise InvalidDatasetError(
             f"{port}: _schema.json declares {len(columns):,} columns, expected at most "
-            f"{MAX_COLUMNS:,}; leave out those that are not needed."
+            f"{MAX_COLUMNS:,}; remove those that are not needed."
         )
     image_column = image_ref = label_column = annotation_type = None
     categories: dict[int, str] = {}
