@@ -78,7 +78,10 @@ def arguments(resnet18: Path, training: Path, validation: Path, tmp_path: Path) 
     }
 
 
-DO = "add|bring|choose|connect|copy|correct|empty|free|make|name|put|remove|rename|replace|resize|split"
+DO = (
+    "add|bring|choose|connect|copy|correct|empty|free|make|name|put|remove|rename|replace|resize|"
+    "split"
+)
 MENDABLE = re.compile(
     rf"\w+ \(\d{{4}}\): [a-z_]+( and [a-z_]+)?(:| is) .*(?i:expected .*[;.] ({DO}|write)\b).*\."
 )
