@@ -35,6 +35,7 @@ def images_per_second(model: Path, size: int, batch_size: int, steps: int, warm_
     untrained = read_model_directory(model, "untrained_model")
     net = network(untrained, [str(label) for label in range(CLASSES)], seed=1)
     fit_to_sizes(net, untrained, {(size, size)})
+    runtime.prepare((size, size))
     layout = runtime.memory_format((size, size))
     net = net.to(runtime.device).to(memory_format=layout).train()
     optimizer = sgd(net, 0.001)

@@ -86,6 +86,7 @@ def train(job: Job) -> Fit:
     validation.read_in_background()
     batch_size = min(job.params.batch_size, len(training))
     _check_sizes(inputs, net, batch_size, training.size, validation.size)
+    runtime.prepare(training.size)
     _announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
 
     with memory_for(_too_large(batch_size)), without_warnings():

@@ -45,6 +45,15 @@ class Runtime:
             return torch.contiguous_format
         return torch.channels_last
 
+    def prepare(self, size: tuple[int, int]) -> None:
+        """Settle what depends on the (height, width) of the images.
+
+        Steps on small images are short, so that clearing pages counts; those on large ones take
+        more memory for it and are no faster.
+        """
+        if self.device.type == "cpu" and min(size) < SMALL_IMAGE:
+            _keep_freed_memory()
+
 
 def start(device: str, precision: str = "auto") -> Runtime:
     """Choose the device, and the deterministic form of every operation on it that has one.
@@ -79,7 +88,6 @@ def start(device: str, precision: str = "auto") -> Runtime:
     torch.backends.cudnn.benchmark = False
     tracked = has_metrics_service()
     if device == "cpu" or not available:
-        _keep_freed_memory()
         _use_cpus()
         name = f"CPU, {torch.get_num_threads()} threads"
         return Runtime(torch.device("cpu"), name, tracked, precision == "bfloat16")
