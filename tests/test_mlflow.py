@@ -2,9 +2,12 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +99,42 @@ def test_a_service_that_is_down_costs_a_warning(arguments: Arguments) -> None:
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 1
     assert "metrics are not logged to MLflow" in warnings[0]
+    assert (output_of(arguments) / "_meta.yaml").exists()
+
+
+def babbling(client: socket.socket) -> None:
+    """Answer with what is no answer of MLflow's."""
+    client.recv(1 << 16)
+    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n<html>\0")
+    client.close()
+
+
+def silent(client: socket.socket) -> None:
+    """Take the question, and never answer."""
+    client.recv(1 << 16)
+
+
+@pytest.mark.parametrize("answer", [babbling, silent])
+def test_a_service_that_gives_no_sense_costs_a_warning(
+    arguments: Arguments, answer: Callable[[socket.socket], None]
+) -> None:
+    """Within half a minute after the training."""
+    held = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):  # the test is over
+                while True:
+                    held.append(server.accept()[0])
+                    answer(held[-1])
+
+        threading.Thread(target=serve, daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}"
+        done = run(arguments, MLFLOW_TRACKING_URI=address)
+    assert done.returncode == 0, done.stderr
+    warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(warnings) == 1
+    assert "MLflow" in warnings[0]
     assert (output_of(arguments) / "_meta.yaml").exists()
 
 
