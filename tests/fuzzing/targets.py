@@ -237,6 +237,7 @@ _CONNECTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname")
 _CHANGES = ("open", "os.", "shutil.", "tempfile.")
 _HARMLESS = ("os.putenv", "os.unsetenv", "os.listdir", "os.scandir", "os.walk", "os.fwalk")
 _owner: tuple[int, str] | None = None
+_audited = False
 
 
 @contextmanager
@@ -245,7 +246,10 @@ def _contained(folder: str) -> Iterator[None]:
 
     Python's own files, which are read when a module is imported, may be read.
     """
-    global _owner  # noqa: PLW0603 - an audit hook cannot be taken away, only told to rest
+    global _owner, _audited  # noqa: PLW0603 - an audit hook cannot be taken away, only told to rest
+    if not _audited:
+        sys.addaudithook(_audit)
+        _audited = True
     _owner = (threading.get_ident(), folder)
     try:
         yield
@@ -277,5 +281,3 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 _OURS = Path(__file__).parents[2]
 _PYTHON = (sys.prefix, sys.base_prefix, str(_OURS), "/usr/share/zoneinfo", *filter(None, sys.path))
-
-sys.addaudithook(_audit)
