@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +195,25 @@ def test_read_ahead_takes_no_more_than_there_is_room_for() -> None:
     ahead.release(np.arange(10, 200))
     assert ahead.wait(np.arange(100), 5)
     ahead.close()
+
+
+def test_there_are_more_readers_where_the_storage_is_slow() -> None:
+    """While nothing is waited for, one for each processor; then up to READERS."""
+    from train_pytorch_model.data import read_ahead
+
+    now: set[int] = set()
+    most = 0
+
+    def read(index: int) -> None:
+        nonlocal most
+        now.add(index)
+        most = max(most, len(now))
+        time.sleep(0.05)
+        now.remove(index)
+
+    ahead = read_ahead.ReadAhead(read, np.arange(2000))
+    time.sleep(0.3)
+    assert most <= read_ahead.decoders()
+    assert ahead.wait(np.arange(400), 5)
+    ahead.close()
+    assert most == read_ahead.READERS

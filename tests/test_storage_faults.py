@@ -37,7 +37,7 @@ class Faults:
         faults, really_open = self, os.open
 
         def opened(path: Any, flags: int, *args: Any, **options: Any) -> int:
-            if flags == storage.READING:  # not the output
+            if flags & ~os.O_NOFOLLOW == storage.READING:  # not the output
                 faults.fail(path, "open", faults.opening)
             return really_open(path, flags, *args, **options)
 

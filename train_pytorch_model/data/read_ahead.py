@@ -1,6 +1,7 @@
 """Images read by threads in the order in which they will be wanted, ahead of that."""
 
 import os
+import time
 from collections.abc import Callable
 from threading import Condition, Thread
 
@@ -8,7 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 READERS = 32
-"""Threads that read: on a network mount each waits for the storage most of the time."""
+"""The most threads that read: on a network mount each waits for the storage most of the time."""
+
+IMPATIENCE_S = 0.1
+"""After this long a wait there are twice as many readers.
+
+On a local disk more readers than processors only wait for each other, and a training thread among
+them (benchmarks.training).
+"""
 
 
 class ReadAhead:
@@ -36,8 +44,8 @@ class ReadAhead:
         self._done = 0
         self._error: BaseException | None = None
         self._changed = Condition()
-        for number in range(min(READERS, len(order))):
-            Thread(target=self._work, name=f"read-{number}", daemon=True).start()
+        self._readers = 0
+        self._add_readers(decoders())
 
     def close(self) -> None:
         """Begin no further image. Those that are being read are not waited for."""
@@ -53,10 +61,18 @@ class ReadAhead:
         """
         known = indices[indices < len(self._pending)]
         with self._changed:
+            done, since = self._done, time.monotonic()
+            impatient = since + IMPATIENCE_S
             while self._error is None and self._pending[known].any():
-                done = self._done
-                if not self._changed.wait(seconds) and self._done == done:
+                self._changed.wait(IMPATIENCE_S)
+                now = time.monotonic()
+                if self._done != done:
+                    done, since = self._done, now
+                elif now - since > seconds:
                     return False
+                if now > impatient:
+                    self._add_readers(self._readers)
+                    impatient = now + IMPATIENCE_S
             if self._error is not None:
                 raise self._error
         return True
@@ -67,6 +83,12 @@ class ReadAhead:
         with self._changed:
             self._room += int(self._ordered[known].sum())
             self._changed.notify_all()
+
+    def _add_readers(self, count: int) -> None:
+        most = min(READERS, len(self._order))
+        for number in range(self._readers, min(self._readers + count, most)):
+            Thread(target=self._work, name=f"read-{number}", daemon=True).start()
+            self._readers += 1
 
     def _work(self) -> None:
         while (index := self._take()) is not None:

@@ -1,9 +1,11 @@
 """Names of files that an input directory gives, which must stay inside that directory."""
 
+import errno
 import io
 import os
 import re
 import stat
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -33,10 +35,26 @@ def open_inside(root: Path, name: str) -> BinaryIO:
     """
     if not is_safe_name(name):
         raise OSError("its path leaves the directory")
+    folder, _, base = name.rpartition("/")
+    if base not in ("", "."):
+        try:
+            return _open(f"{_folder_inside(root, folder)}/{base}", os.O_NOFOLLOW)
+        except OSError as error:
+            if error.errno != errno.ELOOP:  # it is a link
+                raise
+    return open_file(_inside(root, name))
+
+
+def _inside(root: Path, name: str) -> str:
+    """The real path of what ``name`` leads to; raises OSError where that is not in ``root``."""
     top, real = _resolved(root), _resolved(root / name)
-    if not real.startswith(top.rstrip(os.sep) + os.sep):
+    if real != top and not real.startswith(top.rstrip(os.sep) + os.sep):
         raise OSError("a link leads out of the directory")
-    return open_file(real)
+    return real
+
+
+# Of each image, looking up its folder would take longer than reading it.
+_folder_inside = lru_cache(maxsize=4096)(_inside)
 
 
 def _resolved(path: Path) -> str:
@@ -55,7 +73,11 @@ def open_file(path: str | Path) -> BinaryIO:
     Raises:
         OSError: the file is absent or unreadable, or is not a regular file.
     """
-    descriptor = persistent(lambda: os.open(path, READING))
+    return _open(path)
+
+
+def _open(path: str | Path, more_flags: int = 0) -> BinaryIO:
+    descriptor = persistent(lambda: os.open(path, READING | more_flags))
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError("it is not a regular file")
