@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from tests.loading import load
 from tests.test_damaged_images import in_turn
 from tests.test_image_directory import with_metadata
 from train_pytorch_model.errors import InvalidDatasetError
-from train_pytorch_model.ports import paths, storage
+from train_pytorch_model.ports import paths, patience, storage
 from train_pytorch_model.ports.image_directory import read_image_directory
 from train_pytorch_model.ports.paths import read_inside
 
@@ -240,9 +242,11 @@ def test_an_image_that_changes_is_named(tmp_path: Path, change: str) -> None:
     assert len(loaded) == 197
 
 
-def test_a_folder_that_becomes_a_link_out(tmp_path: Path) -> None:
-    """None of the files behind it is read."""
+@pytest.mark.parametrize("first", ["b/000.png", "a/000.png"])
+def test_a_folder_that_becomes_a_link_out(tmp_path: Path, first: str) -> None:
+    """None of the files behind it is read, also if some of it were read before."""
     images = read_image_directory(class_folders(tmp_path / "d", {"a": 9, "b": 9}, 4), "p")
+    assert read_inside(images.root, first, 1 << 20)
     folder_link_out(tmp_path / "d/a/007.png")
     with pytest.raises(InvalidDatasetError, match="9 of 18 images cannot be read") as caught:
         load(images)
@@ -255,6 +259,57 @@ def test_an_image_of_another_size(tmp_path: Path) -> None:
     picture(0, size=9).save(tmp_path / "d/a/007.png")
     with pytest.raises(InvalidDatasetError, match="1 of 9x9"):
         load(images)
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("images.lst", "training_dataset"),
+        ("_schema.json", "training_dataset"),
+        ("cat", "validation_dataset"),
+        ("model_spec.yaml", "untrained_model"),
+        ("model", "untrained_model"),
+    ],
+)
+def test_a_read_that_never_returns(
+    run: Run,
+    arguments: Arguments,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    source: str,
+) -> None:
+    """Ends the run, which says what it waits for."""
+    listed = with_metadata(tmp_path / "listed", ["cat", "dog"] * 5)
+    for_ever = threading.Event()
+
+    def hanging(really: Callable[..., Any]) -> Callable[..., Any]:
+        def called(path: Any, *args: Any, **options: Any) -> Any:
+            if not isinstance(path, int) and os.path.basename(os.fsdecode(path)) == name:
+                for_ever.wait(60)
+            return really(path, *args, **options)
+
+        return called
+
+    monkeypatch.setattr(os, "open", hanging(os.open))
+    monkeypatch.setattr(os, "scandir", hanging(os.scandir))
+    monkeypatch.setattr(patience, "PATIENCE_S", 1.0)
+    start = f"StorageTimeoutError (0072): {source}: nothing could be read for 1 s"
+    refused(run, arguments, {"--train-data-path": listed}, start)
+    for_ever.set()
+
+
+def test_a_read_that_takes_long_and_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is waited for."""
+    monkeypatch.setattr(patience, "PATIENCE_S", 0.1)
+
+    def read() -> int:
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            sum(range(1000))
+        return 1
+
+    assert patience.answered(read, "p") == 1
 
 
 # --- permissions; root may read everything, so these tests give that right up for a while ---

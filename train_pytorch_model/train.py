@@ -40,6 +40,7 @@ from train_pytorch_model.ports.model_directory import (
     write_trained_model,
 )
 from train_pytorch_model.ports.output import check_output, whole_directory
+from train_pytorch_model.ports.patience import answered
 from train_pytorch_model.recovery import checksums, find, identity, resume, writing
 from train_pytorch_model.report.console import EpochTable, say, warn
 from train_pytorch_model.report.history import write_history, write_summary
@@ -74,7 +75,7 @@ def train(job: Job) -> Fit:
     net = network(inputs.untrained, inputs.labels, job.params.random_seed)
     decided_by = identity(job, inputs.untrained, inputs.training, inputs.validation)
     checkpoint = Checkpoint(job.trained_model, decided_by)
-    saved = find(checkpoint, job, net)
+    saved = answered(lambda: find(checkpoint, job, net), "trained_model")
     # The network has copies of the weights.
     inputs = replace(inputs, untrained=replace(inputs.untrained, weights={}))
 
@@ -109,7 +110,7 @@ def train(job: Job) -> Fit:
 
 def _read(job: Job) -> Inputs:
     untrained, training, validation = together(
-        lambda: read_model_directory(job.untrained_model, "untrained_model"),
+        lambda: _read_model(job.untrained_model, "untrained_model"),
         lambda: _read_labelled(job, job.training_dataset, "training_dataset"),
         lambda: _read_labelled(job, job.validation_dataset, "validation_dataset"),
     )
@@ -126,7 +127,8 @@ def _check_sizes(
 ) -> None:
     untrained, classes = inputs.untrained, len(inputs.labels)
     check_batch(untrained, classes, batch_size, training_size, inputs.training.port)
-    check_batch(untrained, classes, 2, validation_size, inputs.validation.port)
+    if validation_size != training_size:
+        check_batch(untrained, classes, 2, validation_size, inputs.validation.port)
     fit_to_sizes(net, untrained, {training_size, validation_size})
 
 
@@ -223,8 +225,14 @@ def _too_large(batch_size: int) -> str:
     )
 
 
+def _read_model(path: Path, port: str) -> ModelDirectory:
+    return answered(lambda: read_model_directory(path, port), port)
+
+
 def _read_labelled(job: Job, path: Path, port: str) -> ImageSet:
-    everything = read_image_directory(path, port, private_urls=job.private_urls)
+    everything = answered(
+        lambda: read_image_directory(path, port, private_urls=job.private_urls), port
+    )
     usable = labelled(everything)
     left_out = len(everything) - len(usable)
     if left_out:

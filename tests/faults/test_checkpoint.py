@@ -5,10 +5,11 @@ import json
 import os
 import pickle
 import shutil
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from train_pytorch_model import recovery
 from train_pytorch_model.cli import main
 from train_pytorch_model.engine import fit
 from train_pytorch_model.ports import checkpoint as file
+from train_pytorch_model.ports import patience
 from train_pytorch_model.ports.state_dict import load_state_dict, save_state_dict
 
 Run = Callable[..., tuple[int, str, str]]
@@ -303,6 +305,25 @@ def test_that_cannot_be_read(run: Run, stopped: Path) -> None:
     assert code == 1
     assert err.startswith("FailedToWriteOutputsError (0160): trained_model: the checkpoint ")
     assert "cannot be read (Is a directory)" in err
+    assert stopped.exists()
+
+
+def test_a_read_of_it_that_never_returns(
+    run: Run, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ends the run, and it is there still."""
+    for_ever = threading.Event()
+
+    def hanging(*_: object) -> NoReturn:
+        for_ever.wait(60)
+        raise AssertionError("nobody waits for this")
+
+    monkeypatch.setattr(file, "load_state_dict", hanging)
+    monkeypatch.setattr(patience, "PATIENCE_S", 1.0)
+    code, _, err = run()
+    for_ever.set()
+    assert code == 1
+    assert err.startswith("StorageTimeoutError (0072): trained_model: nothing could be read for 1 ")
     assert stopped.exists()
 
 

@@ -23,12 +23,10 @@ from train_pytorch_model.errors import (
     shortened,
 )
 from train_pytorch_model.ports.image_set import ImageSet
+from train_pytorch_model.ports.patience import PATIENCE_S
 
 MAX_UNREADABLE = 0.01
 """The part of a data set that may be left out because it cannot be decoded."""
-
-PATIENCE_S = 300.0
-"""How long the storage may give no image at all, before the run ends."""
 
 AHEAD_BYTES = 256 << 20
 """What is decoded ahead of its use, where it is not kept."""

@@ -35,14 +35,28 @@ def open_inside(root: Path, name: str) -> BinaryIO:
     """
     if not is_safe_name(name):
         raise OSError("its path leaves the directory")
+    return _opened_in_its_folder(root, name) or _open(_inside(root, name))
+
+
+def _opened_in_its_folder(root: Path, name: str) -> BinaryIO | None:
+    """The file, if it lies where its folder was found before; None where that is to be seen."""
     folder, _, base = name.rpartition("/")
-    if base not in ("", "."):
-        try:
-            return _open(f"{_folder_inside(root, folder)}/{base}", os.O_NOFOLLOW)
-        except OSError as error:
-            if error.errno != errno.ELOOP:  # it is a link
-                raise
-    return open_file(_inside(root, name))
+    if base in ("", "."):
+        return None
+    path = f"{_folder_inside(root.absolute(), folder)}/{base}"
+    try:
+        file = _open(path, os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # it is a link
+            return None
+        raise
+    try:
+        if os.readlink(f"/proc/self/fd/{file.fileno()}") == path:
+            return file
+    except OSError:
+        pass  # not Linux
+    file.close()  # its folder has become a link
+    return None
 
 
 def _inside(root: Path, name: str) -> str:
@@ -53,7 +67,7 @@ def _inside(root: Path, name: str) -> str:
     return real
 
 
-# Of each image, looking up its folder would take longer than reading it.
+# Looking up the folder of each image would take longer than reading it.
 _folder_inside = lru_cache(maxsize=4096)(_inside)
 
 
