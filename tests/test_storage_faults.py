@@ -299,6 +299,32 @@ def test_a_read_that_never_returns(
     for_ever.set()
 
 
+HANGING = """
+import os, runpy, threading
+from train_pytorch_model.ports import patience
+
+really = os.scandir
+
+def scandir(path):
+    if not isinstance(path, int) and os.path.basename(os.fsdecode(path)) == "cat":
+        threading.Event().wait()
+    return really(path)
+
+os.scandir, patience.PATIENCE_S = scandir, 1.0
+runpy.run_module("train_pytorch_model", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_read_that_never_returns_does_not_keep_the_process(arguments: Arguments) -> None:
+    """Nor does the pool of threads that it is one of."""
+    words = [str(word) for pair in arguments.items() for word in pair]
+    command = [sys.executable, "-c", HANGING, *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 1, done.stderr
+    first, _ = re.split(" Also, ", done.stderr.strip())
+    assert first.startswith("StorageTimeoutError (0072): training_dataset: nothing could be read")
+
+
 def test_a_read_that_takes_long_and_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """Is waited for."""
     monkeypatch.setattr(patience, "PATIENCE_S", 0.1)

@@ -34,7 +34,7 @@ MAY_IMPORT = {
         *("ports", "models", "report", "data", "engine"),
     },
     "cli": {"command_line", "contract", "job", "params", "train"},
-    "__main__": {"cli"},
+    "__main__": {"cli", "termination"},
 }
 
 

@@ -1,7 +1,6 @@
 """``python -m train_pytorch_model``: the command that the component specs run."""
 
-import sys
-
 from train_pytorch_model.cli import main
+from train_pytorch_model.termination import leave
 
-sys.exit(main())
+leave(main())

@@ -1,4 +1,4 @@
-"""Ending on a signal: SIGTERM, when a node is taken away, and SIGINT, Ctrl-C.
+"""Ending, on a signal too: SIGTERM, when a node is taken away, and SIGINT, Ctrl-C.
 
 The exit code is the shell's, 128 + the signal: 143 and 130. Azure asks for no other: a job whose
 node is taken away is queued again whatever code it ends with (learn.microsoft.com/azure/batch/
@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 GRACE_S = 10
 """Seconds from SIGTERM to the end of the process, whatever it is doing."""
@@ -95,6 +96,18 @@ def deferred() -> Iterator[None]:
 def requested() -> int:
     """The signal that has come within ``deferred``; 0 if none has."""
     return _Pending.number
+
+
+def leave(code: int) -> NoReturn:
+    """End the process, also where a thread hangs in a read of storage that never answers.
+
+    Python would wait for the threads of a pool. After an error what any thread is at is of no use.
+    """
+    if code and threading.active_count() > 1:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _on_signal(number: int, frame: FrameType | None) -> None:

@@ -427,10 +427,16 @@ def test_an_output_with_something_else_in_it(
     assert run()[0] == 0
 
 
-def test_images_that_have_changed(run: Run, stopped: Path, training: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("whole", [True, False])
+def test_images_that_have_changed(
+    run: Run, stopped: Path, training: Path, tmp_path: Path, whole: bool
+) -> None:
     """Are named; a model of both would be of neither."""
     changed = shutil.copytree(training, tmp_path / "changed")
-    picture(77).save(changed / "cat" / "003.png")
+    if whole:
+        picture(77).save(changed / "cat" / "003.png")
+    else:
+        (changed / "cat" / "003.png").write_bytes(b"no picture any more")
     code, _, err = run({"--train-data-path": changed})
     assert code == 1
     assert "1 of 12 images have changed since they were first read: 'cat/003.png'" in err

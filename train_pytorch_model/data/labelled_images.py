@@ -180,7 +180,7 @@ class LabelledImages:
                 pixels = torch.from_numpy(decoded(content, self.image_set, index))
         except UnreadableImageError as error:
             with self._lock:
-                if self._outcomes[index] == _READ:
+                if self.checksums[index]:  # it has been read before, in this run or another
                     self._changed.add(index)
                 else:
                     self._outcomes[index], self._why[index] = _UNREADABLE, str(error)
