@@ -1,4 +1,4 @@
-"""Storage that never answers: nothing interrupts a read of it, so another thread does the reading."""
+"""Storage that never answers: nothing interrupts a read, so another thread does the reading."""
 
 import time
 from collections.abc import Callable
