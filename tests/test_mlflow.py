@@ -119,7 +119,7 @@ def test_a_service_that_gives_no_sense_costs_a_warning(
     arguments: Arguments, answer: Callable[[socket.socket], None]
 ) -> None:
     """Within half a minute after the training."""
-    held = []
+    held: list[socket.socket] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -128,9 +128,14 @@ def test_a_service_that_gives_no_sense_costs_a_warning(
                     held.append(server.accept()[0])
                     answer(held[-1])
 
-        threading.Thread(target=serve, daemon=True).start()
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
         address = f"http://127.0.0.1:{server.getsockname()[1]}"
         done = run(arguments, MLFLOW_TRACKING_URI=address)
+        server.shutdown(socket.SHUT_RDWR)  # closing it would leave the thread in accept
+    thread.join()
+    for client in held:
+        client.close()
     assert done.returncode == 0, done.stderr
     warnings = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert len(warnings) == 1
