@@ -41,7 +41,7 @@ SEEDS = seeds()
 @pytest.fixture(scope="module")
 def worker() -> Iterator[Worker]:
     """Runs targets, in a process of its own."""
-    with Worker() as worker:
+    with contextlib.closing(Worker()) as worker:
         yield worker
 
 

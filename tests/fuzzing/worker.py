@@ -7,29 +7,22 @@ coverage installs its trace function in a new thread, which Python 3.11 does not
 import multiprocessing
 import traceback
 from multiprocessing.connection import Connection
-from types import TracebackType
 
 SECONDS = 10
 """More than any input takes on a busy machine."""
 
 
 class Worker:
-    """Runs targets in a process that is started for the first of them, and after one has hung."""
+    """Runs targets in a process, and in a new one after an input that hangs or kills it."""
 
     def __init__(self) -> None:
         self._begin()
 
-    def __enter__(self) -> "Worker":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End the process."""
         self._process.kill()
         self._process.join()
+        self._connection.close()
 
     def run(self, target: str, data: bytes) -> str:
         """What ``targets.run`` returns.
@@ -49,8 +42,7 @@ class Worker:
             why = f"exit code {self._process.exitcode}"
         else:
             why = f"no end after {SECONDS} s"
-        self._process.kill()
-        self._process.join()
+        self.close()
         self._begin()
         raise AssertionError(f"{target}: {why}")
 

@@ -35,17 +35,17 @@ def open_inside(root: Path, name: str) -> BinaryIO:
     """
     if not is_safe_name(name):
         raise OSError("its path leaves the directory")
-    return _opened_in_its_folder(root, name) or _open(_inside(root, name))
+    return _opened_in_its_folder(root, name) or open_file(_inside(root, name))
 
 
 def _opened_in_its_folder(root: Path, name: str) -> BinaryIO | None:
-    """The file, if it lies where its folder was found before; None where that is to be seen."""
+    """The file, if its folder is where it was found before; None where it must be found anew."""
     folder, _, base = name.rpartition("/")
     if base in ("", "."):
         return None
     path = f"{_folder_inside(root.absolute(), folder)}/{base}"
     try:
-        file = _open(path, os.O_NOFOLLOW)
+        file = open_file(path, os.O_NOFOLLOW)
     except OSError as error:
         if error.errno == errno.ELOOP:  # it is a link
             return None
@@ -54,8 +54,8 @@ def _opened_in_its_folder(root: Path, name: str) -> BinaryIO | None:
         if os.readlink(f"/proc/self/fd/{file.fileno()}") == path:
             return file
     except OSError:
-        pass  # not Linux
-    file.close()  # its folder has become a link
+        pass  # not Linux: it cannot be told that the folder has not become a link
+    file.close()
     return None
 
 
@@ -79,19 +79,19 @@ def _resolved(path: Path) -> str:
         return os.path.realpath(path)  # not otherwise: what cannot be looked at might be a link
 
 
-def open_file(path: str | Path) -> BinaryIO:
-    """Open the regular file at ``path``, which may be a link, for reading.
+def open_file(path: str | Path, flags: int = 0) -> BinaryIO:
+    """Open the regular file at ``path`` for reading.
 
     Opening and reading it is tried again where storage fails for a moment.
+
+    Args:
+        path: of the file; it may be a link.
+        flags: of open(2), beside those of reading.
 
     Raises:
         OSError: the file is absent or unreadable, or is not a regular file.
     """
-    return _open(path)
-
-
-def _open(path: str | Path, more_flags: int = 0) -> BinaryIO:
-    descriptor = persistent(lambda: os.open(path, READING | more_flags))
+    descriptor = persistent(lambda: os.open(path, READING | flags))
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError("it is not a regular file")
