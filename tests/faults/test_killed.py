@@ -83,8 +83,15 @@ def test_at_random_moments(
 
 
 def exists(pattern: str, output: Path) -> bool:
-    """Whether there is a file of this name beside an output, or in it."""
-    return any(True for _ in output.parent.glob(pattern))
+    """Whether there is a file of this name beside an output, or in it.
+
+    Folders go away while they are looked through; os.walk passes over such a one.
+    """
+    return any(
+        Path(folder, name).match(pattern)
+        for folder, _, names in os.walk(output.parent)
+        for name in names
+    )
 
 
 def is_there(name: str, output: Path) -> bool:
@@ -93,10 +100,10 @@ def is_there(name: str, output: Path) -> bool:
 
 
 MOMENTS: dict[str, Callable[[Path], bool]] = {
-    "a checkpoint is being written": partial(exists, "**/.checkpoint*/*.partial"),
-    "a checkpoint is written": partial(exists, "**/.checkpoint*/*.pt"),
-    "the output is being written": partial(exists, "**/.partial-*/model"),
-    "the output is almost written": partial(exists, "**/.partial-*/training.json"),
+    "a checkpoint is being written": partial(exists, ".checkpoint*/*.partial"),
+    "a checkpoint is written": partial(exists, ".checkpoint*/*.pt"),
+    "the output is being written": partial(exists, ".partial-*/model"),
+    "the output is almost written": partial(exists, ".partial-*/training.json"),
     "the output appears": partial(is_there, "model"),
     "the output is whole": partial(is_there, "_meta.yaml"),
 }
