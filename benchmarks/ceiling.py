@@ -1,58 +1,112 @@
 """The ceiling of our training: its own step on one synthetic batch that stays on the device.
 
-``python -m benchmarks.ceiling`` prepares an untrained model as a training of such images does, and
-prints how many images a second the step alone takes in.
+``python -m benchmarks.ceiling`` trains on the images as a run does and, from the second epoch on,
+stops every few batches to take as many steps on the one batch, with the same network. A machine
+that others use changes its pace within seconds; so both have the same share of it. It prints the
+images/s of the steps alone, then those of the epochs.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from statistics import median
 
 import torch
 
-from train_pytorch_model.data.batches import normalise
-from train_pytorch_model.engine.fit import sgd, train_step
+from train_pytorch_model.data.batches import (
+    Batch,
+    TrainingBatches,
+    ValidationBatches,
+    normalise,
+    source_of,
+)
+from train_pytorch_model.data.labelled_images import LabelledImages, open_labelled_images
+from train_pytorch_model.data.memory import MemoryBudget
+from train_pytorch_model.engine.checkpoints import Checkpoints
+from train_pytorch_model.engine.fit import fit, new_state, train_step
 from train_pytorch_model.engine.runtime import start
 from train_pytorch_model.models.network import fit_to_sizes, network
+from train_pytorch_model.params import TrainingParams
+from train_pytorch_model.ports.image_directory import labelled, read_image_directory
 from train_pytorch_model.ports.model_directory import read_model_directory
+from train_pytorch_model.report.console import EpochTable
 
-CLASSES = 10
+PARTS = 15
+"""An epoch is stopped so often."""
 
 
-def images_per_second(model: Path, size: int, batch_size: int, steps: int, warm_up: int) -> float:
-    """How many images a second the step takes in.
+class Interrupted(TrainingBatches):
+    """Training batches that do something else between them, and know how long each part took.
+
+    Attributes:
+        meanwhile: what to do after each part, from the second epoch on.
+        seconds: of each part, and of what was done after it.
+    """
+
+    meanwhile: Callable[[], None]
+    seconds: list[tuple[float, float]]
+
+    @property
+    def part(self) -> int:
+        """The batches from one interruption to the next."""
+        return max(1, len(self) // PARTS)
+
+    def epoch(self, epoch: int, first: int = 0) -> Iterator[Batch]:
+        """The batches of an epoch."""
+        begun = now()
+        for batch in super().epoch(epoch, first):
+            yield batch
+            if epoch and (batch.number + 1) % self.part == 0:
+                trained = now()
+                self.meanwhile()
+                self.seconds.append((trained - begun, now() - trained))
+                begun = now()
+
+
+def now() -> float:
+    """Seconds, when the device has done what it was given."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def images_per_second(
+    model: Path, training: LabelledImages, validation: LabelledImages, params: TrainingParams
+) -> tuple[float, float]:
+    """How many images a second the step alone takes in, and how many the epochs do; medians.
 
     Args:
         model: an untrained model directory.
-        size: the height and the width of the images.
-        batch_size: images in the batch.
-        steps: how many are timed.
-        warm_up: how many go before, untimed.
+        training: the images to train on.
+        validation: those to validate with, of the same size.
+        params: two epochs or more.
     """
     runtime = start("auto")
+    labels = training.image_set.schema.classes
     untrained = read_model_directory(model, "untrained_model")
-    net = network(untrained, [str(label) for label in range(CLASSES)], seed=1)
-    fit_to_sizes(net, untrained, {(size, size)})
-    runtime.prepare((size, size))
-    layout = runtime.memory_format((size, size))
-    net = net.to(runtime.device).to(memory_format=layout).train()
-    optimizer = sgd(net, 0.001)
-    pixels = torch.randint(256, (batch_size, size, size, 3), dtype=torch.uint8)
+    net = network(untrained, labels, params.random_seed)
+    fit_to_sizes(net, untrained, {training.size})
+    runtime.prepare(training.size)
+    layout, precision = runtime.memory_format(training.size), runtime.precision()
+    state = new_state(net.to(runtime.device).to(memory_format=layout), params)
+    size = params.batch_size
+    batches = Interrupted(source_of(training, runtime.device), size, params.random_seed, layout)
+    validated = ValidationBatches(source_of(validation, runtime.device), size, layout)
+    pixels = torch.randint(256, (size, *training.size, 3), dtype=torch.uint8)
     images = normalise(pixels.to(runtime.device), layout)
-    labels = torch.randint(CLASSES, (batch_size,), device=runtime.device)
-    precision = runtime.precision()
+    targets = torch.randint(len(labels), (size,), device=runtime.device)
 
-    def take(count: int) -> None:
-        for _ in range(count):
-            _, loss = train_step(net, optimizer, images, labels, precision)
-        loss.item()  # waits for the device
+    def steps() -> None:
+        for _ in range(batches.part):
+            train_step(state.net, state.optimizer, images, targets, precision)
 
-    take(warm_up)
-    begun = time.perf_counter()
-    take(steps)
-    return steps * batch_size / (time.perf_counter() - begun)
+    batches.meanwhile, batches.seconds = steps, []
+    table = EpochTable(params.epochs, len(batches) * size, len(batches))
+    fit(state, batches, validated, params, table, Checkpoints(None), precision=precision)
+    within, alone = map(median, zip(*batches.seconds, strict=True))
+    return batches.part * size / alone, batches.part * size / within
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -60,15 +114,19 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="ceiling", description=str(__doc__).splitlines()[0])
     add = parser.add_argument
     add("--untrained-model-path", type=Path, required=True)
-    add("--size", type=int, required=True, help="height and width of the images")
+    add("--training", type=Path, required=True, help="an image directory")
+    add("--validation", type=Path, required=True, help="another")
+    add("--epochs", type=int, default=3, help="default 3")
     add("--batch-size", type=int, default=16, help="default 16")
-    add("--steps", type=int, default=100, help="default 100")
-    add("--warm-up", type=int, default=10, help="steps before; default 10")
     args = parser.parse_args(argv)
-    rate = images_per_second(
-        args.untrained_model_path, args.size, args.batch_size, args.steps, args.warm_up
+    budget = MemoryBudget.of_this_machine()
+    training, validation = (
+        open_labelled_images(labelled(read_image_directory(path, path.name)), "auto", budget)
+        for path in (args.training, args.validation)
     )
-    sys.stdout.write(f"{rate:.2f} images/s\n")
+    params = TrainingParams(args.epochs, args.batch_size, patience=args.epochs)
+    for rate in images_per_second(args.untrained_model_path, training, validation, params):
+        sys.stdout.write(f"{rate:.2f} images/s\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ code is 1 when a target is missed.
 - original: the designer's module;
 - plain: ``benchmarks/plain_loop.py``, a PyTorch loop with a decoding worker for each core;
 - lightning: ``benchmarks/lightning_loop.py``, the same with Lightning's Trainer;
-- ceiling: ``benchmarks/ceiling.py``, our own step on one batch that stays on the device.
+- ceiling: ``benchmarks/ceiling.py``, our own step on one batch that stays on the device, every few
+  batches of our own epochs. Ours is compared with it within that process.
 
 Images/s are those of training alone, from the second epoch on, as each side measures them itself;
 the original's follow from the times at which it logs the first and the last batch of an epoch, as
@@ -101,6 +102,7 @@ class Measured:
         seconds: of the whole process.
         megabytes: the peak memory of its largest process.
         images_per_second: of each epoch from the second on; of the ceiling, its one figure.
+        beside: images/s of our epochs between the steps of the ceiling; of others, 0.
     """
 
     workload: str
@@ -108,6 +110,7 @@ class Measured:
     seconds: float
     megabytes: float
     images_per_second: list[float]
+    beside: float = 0.0
 
 
 def prepare(workload: Workload, ours: Side, folder: Path) -> None:
@@ -141,13 +144,16 @@ def measure(workload: Workload, name: str, both: tuple[Side, Side], folder: Path
         rates = history(target)
     elif name == ORIGINAL:
         rates = logged(log, workload.batch)
+    elif name == CEILING:
+        alone, beside = printed(log)[-2:]  # what comes before is a progress bar's
+        return Measured(str(workload), name, used.seconds, used.megabytes, [alone], beside)
     else:
         rates = printed(log)
-    expected = 1 if name == CEILING else workload.epochs
-    if len(rates) != expected:
-        raise BenchmarkError(f"{log}: found the images/s of {len(rates)} epochs, not {expected}.")
-    from_second = rates if name == CEILING else rates[1:]
-    return Measured(str(workload), name, used.seconds, used.megabytes, from_second)
+    if len(rates) != workload.epochs:
+        raise BenchmarkError(
+            f"{log}: found the images/s of {len(rates)} epochs, not {workload.epochs}."
+        )
+    return Measured(str(workload), name, used.seconds, used.megabytes, rates[1:])
 
 
 def command(workload: Workload, name: str, folder: Path, target: Path) -> tuple[str, list[str]]:
@@ -165,23 +171,13 @@ def command(workload: Workload, name: str, folder: Path, target: Path) -> tuple[
             patience=workload.epochs,
             print_freq=max(1, steps - 1),  # the first batch and the last
         )
+    images = {"--training": training, "--validation": validation}
+    amount = {"--epochs": workload.epochs, "--batch-size": workload.batch}
     if name == CEILING:
-        ceiling = {
-            "--untrained-model-path": untrained,
-            "--size": workload.size,
-            "--batch-size": workload.batch,
-            "--steps": steps,
-            "--warm-up": min(20, steps),
-        }
+        ceiling = {"--untrained-model-path": untrained, **images, **amount}
         return "benchmarks.ceiling", words(ceiling)
-    loop = {
-        "--training": training,
-        "--validation": validation,
-        "--output": target.with_suffix(".pt"),
-        "--model": workload.model,
-        "--epochs": workload.epochs,
-        "--batch-size": workload.batch,
-    }
+    result = {"--output": target.with_suffix(".pt"), "--model": workload.model}
+    loop = {**images, **amount, **result}
     as_original = ["--workers", "5", "--synchronise"] if name == RECREATED else []
     return LOOPS[name], [*words(loop), *as_original]
 
@@ -242,11 +238,12 @@ def figures(runs: Sequence[Measured]) -> dict[str, float]:
     }
 
 
-def ratio(figure: str, ours: dict[str, float], other: dict[str, float]) -> float:
+def ratio(figure: str, ours: Sequence[Measured], other: Sequence[Measured]) -> float:
     """How many times as fast ours is, or how many times as much memory it takes."""
-    if figure == WHOLE:
-        return other[figure] / ours[figure]
-    return ours[figure] / other[figure]
+    if other[0].beside:
+        return median(run.beside / run.images_per_second[0] for run in other)
+    own, others = figures(ours)[figure], figures(other)[figure]
+    return others / own if figure == WHOLE else own / others
 
 
 def table(found: dict[str, list[Measured]]) -> str:
@@ -258,8 +255,7 @@ def table(found: dict[str, list[Measured]]) -> str:
         rates = [rate for run in runs for rate in run.images_per_second]
         times = dict.fromkeys(own, "")
         if OURS in found and side != OURS:
-            ours = figures(found[OURS])
-            times = {figure: f"{ratio(figure, ours, own):.2f}x" for figure in own}
+            times = {figure: f"{ratio(figure, found[OURS], runs):.2f}x" for figure in own}
         whole = (f"{own[WHOLE]:.1f}s", times[WHOLE], f"{own[MEMORY]:,.0f} MB")
         spread = f"{min(rates):,.1f}–{max(rates):,.1f}"
         line = (side, f"{own[RATES]:,.1f}", spread, times[RATES])
@@ -273,7 +269,7 @@ def verdicts(targets: Sequence[Target], found: dict[str, list[Measured]]) -> lis
     for target in targets:
         if OURS not in found or target.side not in found:
             continue
-        reached = ratio(target.figure, figures(found[OURS]), figures(found[target.side]))
+        reached = ratio(target.figure, found[OURS], found[target.side])
         memory = target.figure == MEMORY
         good = reached <= target.ratio if memory else reached >= target.ratio
         line = (

@@ -1,6 +1,7 @@
 """Kernels without the weights that no image reaches compute the same."""
 
 import copy
+from collections import Counter
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from train_pytorch_model.engine.fit import MOMENTUM, WEIGHT_DECAY
 from train_pytorch_model.engine.schedule import decayed
-from train_pytorch_model.models.kernels import trim_kernels, whole_state_dict
+from train_pytorch_model.models.kernels import fit_kernels, whole_state_dict
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_training_is_the_same(name: str, sizes: set[tuple[int, int]], fewer: boo
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     trimmed = copy.deepcopy(whole)
-    trim_kernels(trimmed, copy.deepcopy(whole).float().to("meta"), sizes)
+    fit_kernels(trimmed, copy.deepcopy(whole).float().to("meta"), sizes)
     counts = [sum(p.numel() for p in net.parameters()) for net in (whole, trimmed)]
     assert (counts[1] < counts[0]) == fewer
 
@@ -57,6 +58,18 @@ def test_training_is_the_same(name: str, sizes: set[tuple[int, int]], fewer: boo
         torch.testing.assert_close(found[key].to(value.dtype), value, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize(("size", "products"), [(28, 5), (32, 5), (64, 0)])
+def test_a_kernel_that_lies_in_one_place_is_a_matrix(size: int, products: int) -> None:
+    """The last five convolutions of a ResNet-18 on images of one pixel in the end."""
+    net = torchvision.models.resnet18(num_classes=3)
+    fit_kernels(net, copy.deepcopy(net).to("meta"), {(size, size)})
+    with torch.autograd.profiler.profile() as profile:
+        net(torch.zeros(2, 3, size, size))
+    called = Counter(event.name for event in profile.function_events)
+    assert called["aten::conv2d"] == 20 - products
+    assert called["aten::linear"] == 1 + products
+
+
 @pytest.mark.parametrize("kernel", [1, 2, 3, 5, 7])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("padding", [0, 1, 3])
@@ -66,7 +79,7 @@ def test_every_geometry(kernel: int, stride: int, padding: int) -> None:
         conv = nn.Conv2d(3, 2, kernel, stride, padding)
         trimmed = copy.deepcopy(conv)
         net = nn.Sequential(trimmed)
-        trim_kernels(net, copy.deepcopy(net).to("meta"), {(length, length)})
+        fit_kernels(net, copy.deepcopy(net).to("meta"), {(length, length)})
         images = torch.randn(1, 3, length, length)
         torch.testing.assert_close(trimmed(images), conv(images), rtol=1e-4, atol=1e-5)
         assert torch.equal(whole_state_dict(net, 1.0)["0.weight"], conv.weight)

@@ -24,7 +24,7 @@ from train_pytorch_model.models.architectures import (
     architecture_in,
     family_of,
 )
-from train_pytorch_model.models.kernels import trim_kernels, whole_state_dict
+from train_pytorch_model.models.kernels import fit_kernels, whole_state_dict
 from train_pytorch_model.models.shapes import ShapesAlone
 from train_pytorch_model.models.torchvision_networks import networks
 from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
@@ -132,7 +132,7 @@ def fit_to_sizes(net: nn.Module, directory: ModelDirectory, sizes: set[tuple[int
     """
     _, architecture = _looked_up(directory)
     skeleton = unfilled_network(directory.spec, architecture, 2).to("meta")
-    trim_kernels(net, skeleton, sizes)
+    fit_kernels(net, skeleton, sizes)
 
 
 def build(spec: ModelSpec, architecture: Architecture, classes: int) -> nn.Module:
