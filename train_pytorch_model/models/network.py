@@ -25,6 +25,7 @@ from train_pytorch_model.models.architectures import (
     family_of,
 )
 from train_pytorch_model.models.kernels import fit_kernels, whole_state_dict
+from train_pytorch_model.models.pooling import pool_first
 from train_pytorch_model.models.shapes import ShapesAlone
 from train_pytorch_model.models.torchvision_networks import networks
 from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
@@ -128,11 +129,13 @@ def original_state_dict(net: nn.Module, unreached: float = 1.0) -> dict[str, Ten
 def fit_to_sizes(net: nn.Module, directory: ModelDirectory, sizes: set[tuple[int, int]]) -> None:
     """Have ``net`` compute the same in less time, for images of these sizes (height, width) only.
 
-    See ``kernels``. Its state dict is another after that; ``original_state_dict`` makes it whole.
+    See ``kernels`` and ``pooling``. Its state dict is another after that; ``original_state_dict``
+    makes it whole.
     """
     _, architecture = _looked_up(directory)
     skeleton = unfilled_network(directory.spec, architecture, 2).to("meta")
     fit_kernels(net, skeleton, sizes)
+    pool_first(net)
 
 
 def build(spec: ModelSpec, architecture: Architecture, classes: int) -> nn.Module:
