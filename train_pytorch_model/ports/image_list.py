@@ -149,11 +149,15 @@ def _objects(file: BinaryIO) -> int:
     pyarrow also takes several objects on a line, and one on several lines.
     """
     count = 0
-    for line in file:
-        if text := line.strip():
-            if not (text.startswith(b"{") and text.endswith(b"}")):
+    for block in _blocks(file):
+        text = block.strip()
+        if text[:1] + text[-1:] == b"{}" and text.count(b"}\n{") == text.count(b"\n"):
+            count += text.count(b"\n") + 1  # what a list is made of, as a rule
+            continue
+        for line in map(bytes.strip, text.split(b"\n")):
+            if line and line[:1] + line[-1:] != b"{}":
                 return -1
-            count += 1
+            count += bool(line)
     return count
 
 
@@ -173,7 +177,8 @@ def _read_fast(file: BinaryIO, schema: ImageSchema) -> Rows | None:
     pieces = []
     try:
         for block in _blocks(file):
-            piece = _piece(pyarrow.json.read_json(block, parse_options=options), schema)
+            table = pyarrow.json.read_json(pa.BufferReader(block), parse_options=options)
+            piece = _piece(table, schema)
             if piece is None:
                 return None
             pieces.append(piece)
@@ -182,10 +187,10 @@ def _read_fast(file: BinaryIO, schema: ImageSchema) -> Rows | None:
     return _joined(pieces, list(types), schema)
 
 
-def _blocks(file: BinaryIO) -> Iterator[pa.BufferReader]:
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
     """The rest of a list, BLOCK_BYTES and what completes the last line at a time."""
     while block := file.read(BLOCK_BYTES):
-        yield pa.BufferReader(block + file.readline())
+        yield block + file.readline()
 
 
 def _piece(table: pa.Table, schema: ImageSchema) -> list[pa.Array] | None:
