@@ -7,8 +7,8 @@ with them takes half the time of a step. The network computes the same without t
 
 A kernel that lies on its image in one place only is a matrix, and the convolution a product with
 it. A convolution on the CPU puts its weights into another order first, each time; for one pixel
-that takes longer than the product (a step of a ResNet-18 on 28 pixels takes 0.93 of the time
-without; benchmarks.training).
+that takes longer than the product. Without, a step of a ResNet-18 on 16 images of 28 pixels took
+0.93 of the time (both in turn in one process, on two cores).
 """
 
 from collections import defaultdict
