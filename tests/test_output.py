@@ -170,12 +170,13 @@ def test_a_name_that_the_locale_cannot_print(arguments: Arguments) -> None:
     assert "\\xe9t\\xe9" in done.stdout
 
 
-def hanging(arguments: Arguments, code: str, first: str = "    pass") -> "subprocess.Popen[str]":
-    """A process that has done ``first`` and does what ``code`` says, instead of training."""
+def hanging(arguments: Arguments, code: str) -> "subprocess.Popen[str]":
+    """A process that does what ``code`` says instead of training, once it has called ``begun``."""
     words = [str(w) for pair in arguments.items() for w in pair]
     script = (
-        "import sys, time, train_pytorch_model.train as t\n"
-        f"def hang(job):\n{first}\n    print('begun', flush=True)\n{code}\n"
+        "import sys, threading, time, train_pytorch_model.train as t\n"
+        "def begun():\n    print('begun', flush=True)\n"
+        f"def hang(job):\n{code}\n"
         "t.train = hang\n"
         "from train_pytorch_model.cli import main\n"
         "sys.exit(main(sys.argv[1:]))"
@@ -200,7 +201,7 @@ def hanging(arguments: Arguments, code: str, first: str = "    pass") -> "subpro
 )
 def test_a_signal_before_training(arguments: Arguments, number: int, line: str) -> None:
     """Ends the run at once in one line, with the shell's code, and leaves nothing."""
-    with hanging(arguments, "    time.sleep(60)") as process:
+    with hanging(arguments, "    begun()\n    time.sleep(60)") as process:
         process.send_signal(number)
         _, err = process.communicate(timeout=10)
     assert (process.returncode, err) == (128 + number, line)
@@ -208,24 +209,27 @@ def test_a_signal_before_training(arguments: Arguments, number: int, line: str) 
 
 
 @pytest.mark.parametrize(
-    ("first", "code"),
+    "code",
     [
         # a library that takes every exception for its own
-        (
-            "    pass",
-            "    while True:\n        try: time.sleep(60)\n        except BaseException: continue",
-        ),
+        """
+    while True:
+        try:
+            begun()
+            time.sleep(60)
+        except BaseException:
+            pass""",
         # a thread that holds up the end of the process
-        (
-            "    import threading\n    threading.Thread(target=time.sleep, args=(60,)).start()",
-            "    time.sleep(60)",
-        ),
+        """
+    threading.Thread(target=time.sleep, args=(60,)).start()
+    begun()
+    time.sleep(60)""",
     ],
     ids=["caught", "thread"],
 )
-def test_what_hangs_is_ended(arguments: Arguments, first: str, code: str) -> None:
+def test_what_hangs_is_ended(arguments: Arguments, code: str) -> None:
     """Within ten seconds of SIGTERM."""
-    with hanging(arguments, code, first) as process:
+    with hanging(arguments, code) as process:
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=10)
     assert process.returncode == 128 + signal.SIGTERM
