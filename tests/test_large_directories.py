@@ -10,8 +10,8 @@ from tests.conftest import picture
 from tests.test_image_directory import categories_of, describe, rows_of, schema_of, values_of
 from train_pytorch_model.errors import InvalidDatasetError
 from train_pytorch_model.ports.class_folders import ENTRIES_AT_ONCE
+from train_pytorch_model.ports.image_columns import BLOCK_BYTES
 from train_pytorch_model.ports.image_directory import read_image_directory
-from train_pytorch_model.ports.image_list import BLOCK_BYTES
 
 COUNT = 40_000
 LABELS = [("cat", "dog", "")[i % 3] for i in range(COUNT)]

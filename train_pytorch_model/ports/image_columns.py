@@ -1,0 +1,106 @@
+"""The columns of an ``images.lst`` whose lines are all of the usual form, read at full speed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from train_pytorch_model.ports.image_schema import CLASSIFICATION, ImageSchema
+from train_pytorch_model.ports.paths import SUSPICIOUS
+
+BLOCK_BYTES = 2 << 20
+"""How much of a list is in memory as text: enough for pyarrow to read with several threads."""
+
+_ARROW_TYPES = {
+    "int64": pa.int64(),
+    "int32": pa.int64(),
+    "float64": pa.float64(),
+    "float32": pa.float64(),
+    "str": pa.string(),
+    "bool": pa.bool_(),
+}
+"""Element type of a column → how its values are read at full speed."""
+
+
+@dataclass
+class Rows:
+    """The columns of ``images.lst``: n values each."""
+
+    files: pa.StringArray
+    urls: pa.StringArray
+    labels: pa.StringArray
+    columns: dict[str, pa.Array]
+
+
+def read_columns(file: BinaryIO, schema: ImageSchema) -> Rows | None:
+    """Every line at once, by pyarrow; None where any line is not of the usual form."""
+    columns = schema.other_columns
+    types = {name: _ARROW_TYPES.get(kind) for name, kind in columns.items()}
+    if schema.annotation_type == CLASSIFICATION:
+        types[str(schema.label_column)] = pa.string()
+    if None in types.values() or schema.image_ref in types:
+        return None
+    reference = pa.struct([(k, pa.string()) for k in ("file_name", "base_file_name", "coco_url")])
+    fields = pa.schema([(schema.image_ref, reference), *types.items()])
+    options = pyarrow.json.ParseOptions(
+        explicit_schema=fields, newlines_in_values=False, unexpected_field_behavior="ignore"
+    )
+    pieces = []
+    try:
+        for block in _blocks(file):
+            piece = _piece(pyarrow.json.read_json(block, parse_options=options), schema)
+            if piece is None:
+                return None
+            pieces.append(piece)
+    except pa.ArrowInvalid:
+        return None
+    return _joined(pieces, list(types), schema)
+
+
+def _blocks(file: BinaryIO) -> Iterator[pa.BufferReader]:
+    """The rest of a list, BLOCK_BYTES and what completes the last line at a time."""
+    while block := file.read(BLOCK_BYTES):
+        yield pa.BufferReader(block + file.readline())
+
+
+def _piece(table: pa.Table, schema: ImageSchema) -> list[pa.Array] | None:
+    """The files, the URLs and the other columns of ``table``, in its order.
+
+    None where a file has no name, or one that leaves the directory.
+
+    Raises:
+        pa.ArrowInvalid: a text is not UTF-8.
+    """
+    table.validate(full=True)
+    named = table.column(schema.image_ref).combine_chunks()
+    base, own = pc.struct_field(named, "base_file_name"), pc.struct_field(named, "file_name")
+    base = pc.if_else(pc.equal(base, ""), None, base)
+    files = pc.coalesce(base, own)
+    if own.null_count or pc.any(pc.match_substring_regex(files, SUSPICIOUS)).as_py():
+        return None
+    others = (
+        table.column(i) for i, name in enumerate(table.column_names) if name != schema.image_ref
+    )
+    return [
+        files,
+        pc.struct_field(named, "coco_url"),
+        *(values.combine_chunks() for values in others),
+    ]
+
+
+def _joined(pieces: list[list[pa.Array]], names: list[str], schema: ImageSchema) -> Rows:
+    """The rows of all pieces; ``names`` are those of their other columns."""
+    parts_of = [list(parts) for parts in zip(*pieces, strict=True)]
+    pieces.clear()  # each column's parts are freed when it is joined: no two copies of all of them
+    joined = [pa.concat_arrays(parts_of.pop(0)) for _ in range(len(parts_of))]
+    files, urls, *others = joined or [pa.array([], pa.string())] * (2 + len(names))
+    columns = dict(zip(names, others, strict=True))
+    return Rows(
+        files=files,
+        urls=urls,
+        labels=columns.get(schema.label_column or "", pa.nulls(len(files), pa.string())),
+        columns=columns,
+    )
