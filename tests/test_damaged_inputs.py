@@ -481,6 +481,22 @@ def test_what_is_no_damage(run: Run, tmp_path: Path) -> None:
     assert code == 0, err
 
 
+def test_what_is_wrong_with_schema_and_list_is_told_at_once(
+    run: Run, arguments: Arguments, tmp_path: Path
+) -> None:
+    """Each line that is not an object, as far as it can be told without columns."""
+    root = with_metadata(tmp_path / "data", LABELS)
+    put("_schema.json", "{")(root)
+    listed(f"{GOOD_LINE}\nx\n[]\n")(root)
+    line = refused(run, arguments, {"--train-data-path": root}, DATA + "training_dataset: ")
+    assert "_schema.json is not JSON" in line
+    assert "Also, training_dataset: images.lst has 2 problems: line 2 is not JSON ('x')" in line
+    gone("images.lst")(root)
+    line = refused(run, arguments, {"--train-data-path": root}, DATA + "training_dataset: ")
+    assert "_schema.json is not JSON" in line
+    assert "Also, training_dataset: 'images.lst' cannot be read (No such file" in line
+
+
 def test_what_is_wrong_with_several_inputs_is_told_at_once(
     run: Run, arguments: Arguments, tmp_path: Path
 ) -> None:

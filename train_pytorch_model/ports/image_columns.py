@@ -94,8 +94,11 @@ def _piece(table: pa.Table, schema: ImageSchema) -> list[pa.Array] | None:
 def _joined(pieces: list[list[pa.Array]], names: list[str], schema: ImageSchema) -> Rows:
     """The rows of all pieces; ``names`` are those of their other columns."""
     parts_of = [list(parts) for parts in zip(*pieces, strict=True)]
-    pieces.clear()  # each column's parts are freed when it is joined: no two copies of all of them
-    joined = [pa.concat_arrays(parts_of.pop(0)) for _ in range(len(parts_of))]
+    pieces.clear()
+    joined = []
+    while parts_of:  # each column's parts are freed when it is joined: no two copies of all of them
+        joined.append(pa.concat_arrays(parts_of.pop(0)))
+        pa.default_memory_pool().release_unused()  # malloc keeps what lies between other columns'
     files, urls, *others = joined or [pa.array([], pa.string())] * (2 + len(names))
     columns = dict(zip(names, others, strict=True))
     return Rows(

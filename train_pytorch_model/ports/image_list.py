@@ -41,7 +41,7 @@ def read_rows(
     Raises:
         InvalidDatasetError: lines are damaged: all of them are counted, the first ten named.
     """
-    _check_cells(file, schema, port, name)
+    _check_length(file, len(schema.other_columns), port, name)
     rows = read_columns(_after_bom(file), schema)
     file.seek(0)
     if rows is None or len(rows.files) != _objects(_after_bom(file)):
@@ -50,7 +50,25 @@ def read_rows(
     return rows
 
 
-def _check_cells(file: BinaryIO, schema: ImageSchema, port: str, name: str) -> None:
+def check_lines(file: BinaryIO, port: str, name: str) -> None:
+    """Check what can be told of a list without its schema.
+
+    Args:
+        file: the list, from its beginning.
+        port: the name of the input, for messages.
+        name: of the list, for messages.
+
+    Raises:
+        InvalidDatasetError: naming every line that is not a JSON object.
+    """
+    _check_length(file, 0, port, name)
+    problems = Problems()
+    for _ in _json_lines(_after_bom(file), problems):
+        pass  # what is wrong has been noted
+    _raise_if(problems, port, name)
+
+
+def _check_length(file: BinaryIO, columns: int, port: str, name: str) -> None:
     """Refuse a list of few bytes that takes all memory, since each column has a cell a line.
 
     Raises:
@@ -66,7 +84,6 @@ def _check_cells(file: BinaryIO, schema: ImageSchema, port: str, name: str) -> N
                 f"{port}: {name} has a line of more than {MAX_LINE_BYTES:,} bytes, expected a JSON "
                 "object a line; write the directory again with Convert to Image Directory."
             )
-    columns = len(schema.other_columns)
     if lines * columns > MAX_CELLS:
         raise InvalidDatasetError(
             f"{port}: {name} has {lines:,} lines of {columns:,} columns, expected at most "
@@ -156,18 +173,22 @@ def _read_line_by_line(
                 problems.add(f"line {number} {error}")
             for column, cells in values.items():
                 cells.append(row.get(column))
-    if problems:
-        raise InvalidDatasetError(
-            f"{port}: {name} has {problems}. Expected a line of JSON for each image, which "
-            "names its file in the directory; correct these lines, or write the directory again "
-            "with Convert to Image Directory."
-        )
+    _raise_if(problems, port, name)
     return Rows(
         files=pa.array(files, pa.string()),
         urls=pa.array(urls, pa.string()),
         labels=pa.array(labels, pa.string()),
         columns={column: _array(cells) for column, cells in values.items()},
     )
+
+
+def _raise_if(problems: Problems, port: str, name: str) -> None:
+    if problems:
+        raise InvalidDatasetError(
+            f"{port}: {name} has {problems}. Expected a line of JSON for each image, which "
+            "names its file in the directory; correct these lines, or write the directory again "
+            "with Convert to Image Directory."
+        )
 
 
 def _json_lines(file: BinaryIO, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]]:

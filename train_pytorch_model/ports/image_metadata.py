@@ -2,14 +2,21 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import yaml
 
-from train_pytorch_model.errors import InvalidDatasetError, scalar, shortened
-from train_pytorch_model.ports.image_list import class_indices, parsed_line, raw_lines, read_rows
+from train_pytorch_model.errors import InvalidDatasetError, scalar, shortened, together
+from train_pytorch_model.ports.image_list import (
+    check_lines,
+    class_indices,
+    parsed_line,
+    raw_lines,
+    read_rows,
+)
 from train_pytorch_model.ports.image_schema import ImageSchema, parse_schema
 from train_pytorch_model.ports.image_set import ImageSet
 from train_pytorch_model.ports.paths import open_inside, read_inside, reason
@@ -29,17 +36,22 @@ def read_with_metadata(root: Path, port: str, one_category: bool = True) -> Imag
     """Read a directory that has a ``_meta.yaml``; see ``read_image_directory``.
 
     Raises:
-        InvalidDatasetError: one of the three files is missing or damaged; every damaged line is
-            counted and the first ten are named.
+        InvalidDatasetError: one of the three files is missing or damaged; what is wrong with the
+            schema and with the list is told at once, every damaged line is counted and the first
+            ten are named.
     """
     meta = _read_meta(root, port)
-    schema = _read_schema(root, meta.get("schema", SCHEMA), port)
-    list_name = meta.get("image_list", LIST)
+    schema_name, list_name = meta.get("schema", SCHEMA), meta.get("image_list", LIST)
     try:
-        with open_inside(root, list_name) as file:
-            rows = read_rows(file, schema, port, list_name, one_category)
-    except OSError as error:
-        raise _unreadable(port, list_name, error) from error
+        schema = _read_schema(root, schema_name, port)
+    except InvalidDatasetError:
+        together(  # raises the same, and what else is wrong
+            lambda: _read_schema(root, schema_name, port),
+            lambda: _check_list(root, list_name, port),
+        )
+        raise
+    with _open_list(root, list_name, port) as file:
+        rows = read_rows(file, schema, port, list_name, one_category)
     if len(rows.files) == 0:
         raise InvalidDatasetError(
             f"{port}: {list_name} lists no image, expected at least one line; write the directory "
@@ -66,11 +78,8 @@ def read_lines(image_set: ImageSet) -> Iterator[bytes]:
         InvalidDatasetError: the file has not one line for each image.
     """
     name = _read_meta(image_set.root, image_set.port).get("image_list", LIST)
-    try:
-        with open_inside(image_set.root, name) as file:
-            lines = raw_lines(file)
-    except OSError as error:
-        raise _unreadable(image_set.port, name, error) from error
+    with _open_list(image_set.root, name, image_set.port) as file:
+        lines = raw_lines(file)
     if len(lines) != len(image_set):
         raise InvalidDatasetError(
             f"{image_set.port}: found {len(lines):,} lines in {shortened(name)} for "
@@ -155,6 +164,20 @@ def _read_schema(root: Path, name: str, port: str) -> ImageSchema:
             "object of columns; write the directory again with Convert to Image Directory."
         ) from error
     return parse_schema(document, port)
+
+
+def _check_list(root: Path, name: str, port: str) -> None:
+    with _open_list(root, name, port) as file:
+        check_lines(file, port, name)
+
+
+@contextmanager
+def _open_list(root: Path, name: str, port: str) -> Iterator[BinaryIO]:
+    try:
+        with open_inside(root, name) as file:
+            yield file
+    except OSError as error:
+        raise _unreadable(port, name, error) from error
 
 
 def _unreadable(port: str, name: str, error: OSError) -> InvalidDatasetError:
