@@ -25,7 +25,7 @@ Measured on 2026-11-26 on an AMD EPYC, 2 cores, no GPU, that others use too::
           slope                0.85                0.87
 
     training a ResNet-18 on images of so many pixels a side
-    xels a side          s an image            s in all             peak MB
+    pixels each          s an image            s in all             peak MB
              28              0.0098              6.7948            911.5391
              64              0.0419              8.4330            958.4648
             128              0.0536             10.9892            978.1875
@@ -43,7 +43,7 @@ Measured on 2026-11-26 on an AMD EPYC, 2 cores, no GPU, that others use too::
           slope                0.01                0.02                0.01
 
     training resnet18, resnet34, resnet50, resnet101, on images of 64x64 pixels
-     parameters          s an image            s in all             peak MB
+    10⁶ params           s an image            s in all             peak MB
            11.7              0.0366              7.3082            971.3828
            21.8              0.0689             10.3293          1,152.4922
            25.6              0.0583             10.1886          1,356.3867
