@@ -129,12 +129,17 @@ def together(*actions: Callable[[], Any]) -> list[Any]:
             results.append(action())
         except UserError as error:
             errors.append(error)
-    if len(errors) > 1:
-        messages = " Also, ".join(str(error.args[0]) for error in errors)
-        raise type(errors[0])(messages, errors[0].code) from errors[0]
     if errors:
-        raise errors[0]
+        raise joined(errors)
     return results
+
+
+def joined(errors: Sequence[UserError]) -> UserError:
+    """``errors`` as one, of the first's class and code, whose message holds all of theirs."""
+    first, *others = errors
+    if not others:
+        return first
+    return type(first)(" Also, ".join(str(error.args[0]) for error in errors), first.code)
 
 
 def printable(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import yaml
 
-from train_pytorch_model.errors import InvalidDatasetError, scalar, shortened, together
+from train_pytorch_model.errors import InvalidDatasetError, joined, scalar, shortened
 from train_pytorch_model.ports.image_list import (
     check_lines,
     class_indices,
@@ -44,11 +44,11 @@ def read_with_metadata(root: Path, port: str, one_category: bool = True) -> Imag
     schema_name, list_name = meta.get("schema", SCHEMA), meta.get("image_list", LIST)
     try:
         schema = _read_schema(root, schema_name, port)
-    except InvalidDatasetError:
-        together(  # raises the same, and what else is wrong
-            lambda: _read_schema(root, schema_name, port),
-            lambda: _check_list(root, list_name, port),
-        )
+    except InvalidDatasetError as error:
+        try:
+            _check_list(root, list_name, port)
+        except InvalidDatasetError as other:
+            raise joined([error, other]) from error
         raise
     with _open_list(root, list_name, port) as file:
         rows = read_rows(file, schema, port, list_name, one_category)
