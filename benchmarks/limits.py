@@ -9,14 +9,16 @@ smaller, and the memory beyond what PyTorch takes by itself in proportion.
 Needs to be root, where control groups can be made, and disk for what does not fit in memory. On two
 cores the whole of it takes over an hour, and has not been run yet.
 
-Measured on 2026-11-26 with ``--scale 0.25``, on an AMD EPYC, 2 cores, that others use too::
+Measured on 2026-11-26, once each, on an AMD EPYC, 2 cores, that others use too; the last line with
+``--scale 0.25``, before images were read from their file ahead of their use, which does not matter
+there; the others with ``--scale 0.05``::
 
-    2.5 GB decoded in 1.2 GB of memory:  57.8 → 23.1 images/s  0.40   at least 0.8: no
+    0.5 GB decoded in 1.1 GB of memory:  51.0 → 47.0 images/s  0.92   at least 0.8: yes
+    each file opened after 50 ms:        94.0 → 69.4 images/s  0.74   at least 0.8: no
     each file opened after 50 ms:        78.4 → 76.2 images/s  0.97   at least 0.8: yes
 
-With little memory the run ends, and keeps to its limit, but is slow: in the first epoch images are
-decoded far ahead of their use, and what is in the file on the disk leaves memory before it is
-trained on; then each image is read back page by page as it is touched.
+The comparison of delays takes 11 to 15 seconds, of which the start is a large part: it says little
+when run once.
 """
 
 import argparse

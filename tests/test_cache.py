@@ -1,8 +1,11 @@
 """Where decoded images are kept decides how fast a run is, and nothing else."""
 
+import errno
+import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,20 @@ def images(tmp_path: Path) -> Path:
     return root
 
 
+class FullDisk:
+    """A system call that does its work for some times, and then fails."""
+
+    def __init__(self, call: Callable[..., int], error: int, times: int) -> None:
+        self._call, self._error, self._times = call, error, times
+
+    def __call__(self, *args: Any) -> int:
+        """The system call."""
+        self._times -= 1
+        if self._times < 0:
+            raise OSError(self._error, os.strerror(self._error))
+        return self._call(*args)
+
+
 def results(path: Path) -> tuple[Any, list[dict[str, str]]]:
     """The weights, and the history without what the clock says."""
     rows = history(path)
@@ -37,7 +54,7 @@ def results(path: Path) -> tuple[Any, list[dict[str, str]]]:
 def test_no_cache_changes_a_result(
     run: Run, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In memory, in a mapped file, decoded anew each time, some of each, and on the device."""
+    """In memory, in a file, decoded anew each time, some of each, and on the device."""
     changes: dict[str, object] = {"--train-data-path": images, "--epochs": 2, "--batch-size": 7}
     found = {}
     for cache in ("auto", "memory", "disk", "none"):
@@ -49,6 +66,11 @@ def test_no_cache_changes_a_result(
         patch.setattr(memory, "available_bytes", lambda: 2 * 50 * 32 * 32 * 3)
         train(run, {**changes, "--trained-model-path": tmp_path / "some"})
         found["some"] = results(tmp_path / "some")
+    with monkeypatch.context() as patch:  # a disk for some, which does not give all back
+        patch.setattr(os, "pwrite", FullDisk(os.pwrite, errno.ENOSPC, 70))
+        patch.setattr(os, "preadv", FullDisk(os.preadv, errno.EIO, 50))
+        train(run, {**changes, "--trained-model-path": tmp_path / "full", "--cache": "disk"})
+        found["full"] = results(tmp_path / "full")
     with monkeypatch.context() as patch:  # what a GPU does, on the CPU
         patch.setattr(story, "source_of", OnDevice)
         train(run, {**changes, "--trained-model-path": tmp_path / "device"})

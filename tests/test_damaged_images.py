@@ -30,7 +30,7 @@ from tests.test_image_directory import (
     schema_of,
     with_metadata,
 )
-from train_pytorch_model.data import memory
+from train_pytorch_model.data import memory, pixel_file
 from train_pytorch_model.errors import InvalidDatasetError
 from train_pytorch_model.ports.image_directory import read_image_directory
 
@@ -647,10 +647,32 @@ def test_images_beyond_memory_lie_in_a_file(
 ) -> None:
     """Which has no name, so that it goes with the process."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    rows = memory.pixel_rows(10, (4, 4), "auto", memory.MemoryBudget(0))
-    assert tuple(rows.shape) == (10, 4, 4, 3)
+    rows, file = memory.kept_pixels(10, (4, 5), "disk", memory.MemoryBudget(0))
+    assert len(rows) == 0
+    assert file is not None
     assert os.listdir(tmp_path) == []
-    assert f"{tmp_path}/train-pytorch-model-" in Path("/proc/self/maps").read_text()
+    pixels = np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    file.write(9, pixels)
+    file.write(2, pixels + 1)
+    assert np.array_equal(file.read(9), pixels)
+    assert np.array_equal(file.read(2), pixels + 1)
+    assert file.read(8) is None
+
+
+def test_a_file_that_takes_memory_is_no_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where /tmp is a tmpfs."""
+    table = tmp_path / "mountinfo"
+    device = os.stat(tmp_path).st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    monkeypatch.setattr(pixel_file, "MOUNTS", table)
+    table.write_text(f"22 1 {number} / / rw shared:1 - ext4 /dev/sda rw\n")
+    assert pixel_file.free_disk(str(tmp_path)) > 0
+    table.write_text(f"22 1 {number} / /tmp rw,nosuid - tmpfs tmpfs rw\n")
+    assert pixel_file.free_disk(str(tmp_path)) == 0
+    table.unlink()
+    assert pixel_file.free_disk(str(tmp_path)) > 0
 
 
 @pytest.mark.parametrize("kept", [0, 1, 999])
@@ -658,7 +680,8 @@ def test_images_beyond_memory_and_disk(monkeypatch: pytest.MonkeyPatch, kept: in
     """As many are kept as fit into memory; the others are read each time."""
     monkeypatch.setattr(memory, "FREE_DISK", 0)
     budget = memory.MemoryBudget(48 * kept + 47)
-    assert len(memory.pixel_rows(1000, (4, 4), "auto", budget)) == kept
+    rows, file = memory.kept_pixels(1000, (4, 4), "auto", budget)
+    assert (len(rows), file) == (kept, None)
     assert budget.left == 47
 
 

@@ -97,7 +97,7 @@ def train(job: Job) -> Fit:
             resume(checkpoint, saved, state, len(training) // batch_size, runtime.name)
             del saved
         result = _fit(job, runtime, state, training, validation, checkpoint)
-    _warn_of_what_is_left_out(training, validation)
+    _warn_of_what_was_found(training, validation)
 
     _save(job, inputs, runtime, state.net, training, validation, result, checkpoint)
     say(
@@ -240,12 +240,17 @@ def _read_labelled(job: Job, path: Path, port: str) -> ImageSet:
     return usable
 
 
-def _warn_of_what_is_left_out(*data_sets: LabelledImages) -> None:
+def _warn_of_what_was_found(*data_sets: LabelledImages) -> None:
     for images in data_sets:
         if images.unreadable:
             warn(
                 f"{images.image_set.port}: {len(images.unreadable):,} of {len(images):,} images "
                 f"cannot be read and are left out: {examples(images.unreadable)}."
+            )
+        if images.file is not None and images.file.full:
+            warn(
+                f"{images.image_set.port}: the disk of {images.file.folder} was full, and images "
+                "had to be decoded in each epoch anew; a larger disk makes it faster."
             )
 
 
@@ -259,6 +264,11 @@ def _announce(
         f"Training {model} for {len(classes)} categories on {len(training):,} images of "
         f"{width}x{height} pixels, validating on {len(validation):,}, on {runtime.name}."
     )
+    if training.file is not None:
+        say(
+            "The decoded training images do not fit in memory; they are kept in a file in "
+            f"{training.file.folder}, which is gone when the run ends."
+        )
     if validation.size != training.size:
         warn(
             f"validation images are of {validation.size[1]}x{validation.size[0]} pixels, training "

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from train_pytorch_model.data.decode import UnreadableImageError, decoded, read_content, read_pixels
-from train_pytorch_model.data.memory import MemoryBudget, pixel_rows
+from train_pytorch_model.data.memory import MemoryBudget, kept_pixels
+from train_pytorch_model.data.pixel_file import PixelFile
 from train_pytorch_model.data.read_ahead import ReadAhead, decoders
 from train_pytorch_model.errors import (
     InvalidDatasetError,
@@ -28,8 +29,8 @@ from train_pytorch_model.ports.patience import PATIENCE_S
 MAX_UNREADABLE = 0.01
 """The part of a data set that may be left out because it cannot be decoded."""
 
-AHEAD_BYTES = 256 << 20
-"""What is decoded ahead of its use, where it is not kept."""
+AHEAD_BYTES = 64 << 20
+"""What is read ahead of its use, where not all is in memory: enough for readers that wait."""
 
 _UNREAD, _READ, _UNREADABLE = range(3)
 
@@ -38,9 +39,9 @@ class LabelledImages:
     """The n images of a data set whose images all have a label.
 
     Each image is read once, by threads, in the order in which it is first wanted, and kept as
-    bytes; what does not fit is read anew each time. A few unreadable images (at most
-    MAX_UNREADABLE of them, never all of a category) are left out. More of them, or another size,
-    end the run at the next batch, with everything that is wrong in one message.
+    bytes in memory or in a file; what fits in neither is read anew each time. A few unreadable
+    images (at most MAX_UNREADABLE of them, never all of a category) are left out. More of them, or
+    another size, end the run at the next batch, with everything that is wrong in one message.
 
     Attributes:
         image_set: the images, readable or not.
@@ -48,6 +49,7 @@ class LabelledImages:
         labels: (n,) int64, indices into ``image_set.schema.classes``.
         checksums: (n,) uint32, of each image's file; 0 where it has not been read yet.
         all_in_memory: whether each image is in memory once it has been read.
+        file: where those are kept that are not in memory; None where they are not.
     """
 
     def __init__(
@@ -55,18 +57,20 @@ class LabelledImages:
         image_set: ImageSet,
         size: tuple[int, int],
         rows: Tensor,
+        file: PixelFile | None = None,
         expected_checksums: NDArray[np.uint32] | None = None,
     ) -> None:
         count = len(image_set)
         self.image_set = image_set
         self.size = size
         self.labels = torch.from_numpy(image_set.labels)
-        self.all_in_memory = len(rows) == count and not rows.is_shared()  # type: ignore[no-untyped-call]  # torch does not type it
+        self.all_in_memory = len(rows) == count
+        self.file = file
         self.checksums = np.zeros(count, np.uint32)
         if expected_checksums is not None:
             self.checksums[:] = expected_checksums
         self._rows = rows
-        self._not_kept: dict[int, Tensor] = {}
+        self._ahead: dict[int, Tensor] = {}
         self._outcomes = np.full(count, _UNREAD, np.uint8)
         self._sizes: Counter[tuple[int, int]] = Counter()
         self._why: dict[int, str] = {}
@@ -97,8 +101,8 @@ class LabelledImages:
         return {name: int(counts[i]) if i < len(counts) else 0 for i, name in categories}
 
     def read_in_background(self) -> None:
-        """Begin to read all images, if all of them can be kept."""
-        if len(self._rows) == len(self):
+        """Begin to read all images, if all of them can be kept in memory."""
+        if self.all_in_memory:
             self._background = ReadAhead(self._read, np.arange(len(self)))
 
     def check(self) -> None:
@@ -159,12 +163,12 @@ class LabelledImages:
         again = (outcomes == _READ) & (order >= len(self._rows))
         wanted = order[(outcomes == _UNREAD) | again]
         room = None
-        if len(self._rows) < len(self):
+        if not self.all_in_memory:
             fitting = AHEAD_BYTES // (math.prod(self.size) * 3)
             room = max(2 * largest, min(fitting, len(self)))
         with closing(ReadAhead(self._read, wanted, room)) as reading:
             yield reading
-        self._not_kept.clear()
+        self._ahead.clear()
 
     def _wait(self, reading: ReadAhead, indices: NDArray[np.int64]) -> None:
         if reading.wait(indices, PATIENCE_S):
@@ -174,6 +178,11 @@ class LabelledImages:
 
     def _read(self, index: int) -> None:
         """Read one image, in any thread."""
+        kept = self.file.read(index) if self.file is not None else None
+        if kept is not None:
+            with self._lock:
+                self._ahead[index] = torch.from_numpy(kept)
+            return
         try:
             content = read_content(self.image_set, index)
             with self._decoding:
@@ -186,8 +195,8 @@ class LabelledImages:
                     self._outcomes[index], self._why[index] = _UNREADABLE, str(error)
             return
         right = tuple(pixels.shape[:2]) == self.size
-        if right and index < len(self._rows):
-            self._rows[index] = pixels
+        if right:
+            self._keep(index, pixels)
         checksum = zlib.crc32(content) or 1
         with self._lock:
             if self.checksums[index] not in (0, checksum):
@@ -196,17 +205,22 @@ class LabelledImages:
                 self._sizes[pixels.shape[0], pixels.shape[1]] += 1
             self._outcomes[index], self.checksums[index] = _READ, checksum
             if right and index >= len(self._rows):
-                self._not_kept[index] = pixels
+                self._ahead[index] = pixels
+
+    def _keep(self, index: int, pixels: Tensor) -> None:
+        if index < len(self._rows):
+            self._rows[index] = pixels
+        elif self.file is not None:
+            self.file.write(index, pixels.numpy())
 
     def _gathered(self, present: NDArray[np.int64]) -> Tensor:
         """(r, height, width, 3) uint8."""
-        kept = len(self._rows)
-        if kept == len(self):
+        if self.all_in_memory:
             return self._rows[torch.from_numpy(present)]
         if not len(present):
             return torch.empty((0, *self.size, 3), dtype=torch.uint8)
         with self._lock:
-            new = {int(i): self._not_kept.pop(int(i)) for i in present if i >= kept}
+            new = {int(i): self._ahead.pop(int(i)) for i in present if i >= len(self._rows)}
         return torch.stack([new[i] if i in new else self._rows[i] for i in present.tolist()])
 
     def _read_rest(self) -> None:
@@ -222,7 +236,7 @@ class LabelledImages:
     def _read_and_drop(self, index: int) -> None:
         self._read(index)
         with self._lock:
-            self._not_kept.pop(index, None)
+            self._ahead.pop(index, None)
 
     def _raise_if_wrong(self) -> None:
         _check_unchanged(self.image_set, self._changed)
@@ -248,8 +262,8 @@ def open_labelled_images(
         InvalidDatasetError: no image can be read.
     """
     size = _first_size(image_set)
-    rows = pixel_rows(len(image_set), size, cache, budget)
-    images = LabelledImages(image_set, size, rows, expected_checksums)
+    rows, file = kept_pixels(len(image_set), size, cache, budget)
+    images = LabelledImages(image_set, size, rows, file, expected_checksums)
     if size == (0, 0):
         images.finish()
     return images

@@ -1,4 +1,4 @@
-"""How much memory there is, and arrays that lie in a file where it is too little."""
+"""How much memory there is, and what of the decoded images is kept in it."""
 
 import math
 import os
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from train_pytorch_model.data.cgroup import memory_left
+from train_pytorch_model.data.pixel_file import PixelFile, free_disk
 
 FRACTION = 0.5
 """The part of the available memory that decoded images may take; training needs the rest."""
@@ -54,39 +55,31 @@ class MemoryBudget:
         return True
 
 
-def pixel_rows(count: int, size: tuple[int, int], cache: str, budget: MemoryBudget) -> Tensor:
-    """Room for decoded images: (kept, height, width, 3) uint8, uninitialised, kept ≤ count.
+def kept_pixels(
+    count: int, size: tuple[int, int], cache: str, budget: MemoryBudget
+) -> tuple[Tensor, PixelFile | None]:
+    """Room for decoded images: in memory, or in a file, or in memory for the first ones only.
 
     Args:
         count: how many images there are.
         size: (height, width) of each.
-        cache: where they are to be: ``memory``, ``disk``, ``none`` (no row is kept), or ``auto``,
-            the first of these that all of them fit in: memory, disk, and else as many rows in
-            memory as fit.
+        cache: where they are to be: ``memory``, ``disk``, ``none`` (nowhere), or ``auto``, the
+            first of these that all of them fit in: memory, disk, and else as many in memory as
+            fit.
         budget: of memory, which ``auto`` respects; what is taken is taken off.
+
+    Returns:
+        The rows in memory, (kept, height, width, 3) uint8, uninitialised, kept ≤ count; and the
+        file in which those have a place that are not kept in memory, or None.
     """
     row = math.prod(size) * 3
-    shape = (count, *size, 3)
-    if cache == "none":
-        return torch.empty((0, *size, 3), dtype=torch.uint8)
-    if cache == "memory" or (cache == "auto" and budget.take(count * row)):
-        return torch.empty(shape, dtype=torch.uint8)
     folder = tempfile.gettempdir()
-    if cache == "disk" or count * row <= FREE_DISK * _free_disk(folder):
-        return _mapped(shape, folder)
-    kept = budget.left // row
-    budget.take(kept * row)
-    return torch.empty((kept, *size, 3), dtype=torch.uint8)
-
-
-def _free_disk(folder: str) -> int:
-    state = os.statvfs(folder)
-    return state.f_bavail * state.f_frsize
-
-
-def _mapped(shape: tuple[int, ...], folder: str) -> Tensor:
-    """A tensor in a file that has no name, so that it is gone with the process, however it ends."""
-    size = math.prod(shape)
-    with tempfile.NamedTemporaryFile(prefix="train-pytorch-model-", dir=folder) as file:
-        file.truncate(size)
-        return torch.from_file(file.name, shared=True, size=size, dtype=torch.uint8).view(shape)
+    kept, file = 0, None
+    if cache == "memory" or (cache == "auto" and budget.take(count * row)):
+        kept = count
+    elif cache == "disk" or (cache == "auto" and count * row <= FREE_DISK * free_disk(folder)):
+        file = PixelFile(count, size, folder)
+    elif cache == "auto":
+        kept = budget.left // row
+        budget.take(kept * row)
+    return torch.empty((kept, *size, 3), dtype=torch.uint8), file
