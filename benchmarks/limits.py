@@ -9,9 +9,9 @@ smaller, and the memory beyond what PyTorch takes by itself in proportion.
 Needs to be root, where control groups can be made, and disk for what does not fit in memory. On two
 cores the whole of it takes over an hour, and has not been run yet.
 
-Measured on 2026-11-26, once each, on an AMD EPYC, 2 cores, that others use too; the last line with
-``--scale 0.25``, before images were read from their file ahead of their use, which does not matter
-there; the others with ``--scale 0.05``::
+Measured on 2026-11-26, once each, on an AMD EPYC, 2 cores, that others use too, with ``--scale
+0.05``; the last line is of an earlier run, before images were read from their file ahead of their
+use (here they all fit in memory, and no file is made)::
 
     0.5 GB decoded in 1.1 GB of memory:  51.0 → 47.0 images/s  0.92   at least 0.8: yes
     each file opened after 50 ms:        94.0 → 69.4 images/s  0.74   at least 0.8: no
