@@ -19,18 +19,14 @@ def load_json(content: str | bytes) -> Any:
         document = json.loads(content)
     except RecursionError as error:
         raise ValueError(_TOO_DEEP) from error
-    level = [document]
-    for _ in range(MAX_DEPTH + 1):
-        level = [inner for outer in level for inner in _inside(outer)]
+    level: list[Any] = [[document]]
+    for _ in range(MAX_DEPTH + 2):
+        # no call for each of them: there may be millions
+        inside = (outer.values() if isinstance(outer, dict) else outer for outer in level)
+        level = [i for items in inside for i in items if isinstance(i, list | dict)]
         if not level:
             return document
     raise ValueError(_TOO_DEEP)
 
 
 _TOO_DEEP = f"more than {MAX_DEPTH} levels"
-
-
-def _inside(value: object) -> list[Any]:
-    """The lists and objects directly in ``value``."""
-    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return [item for item in items if isinstance(item, list | dict)]
