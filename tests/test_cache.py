@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -69,7 +70,9 @@ def test_no_cache_changes_a_result(
     with monkeypatch.context() as patch:  # a disk for some, which does not give all back
         patch.setattr(os, "pwrite", FullDisk(os.pwrite, errno.ENOSPC, 70))
         patch.setattr(os, "preadv", FullDisk(os.preadv, errno.EIO, 50))
-        train(run, {**changes, "--trained-model-path": tmp_path / "full", "--cache": "disk"})
+        err = train(run, {**changes, "--trained-model-path": tmp_path / "full", "--cache": "disk"})
+        assert "not all decoded images could be kept in" in err
+        assert "(No space left on device)" in err
         found["full"] = results(tmp_path / "full")
     with monkeypatch.context() as patch:  # what a GPU does, on the CPU
         patch.setattr(story, "source_of", OnDevice)
@@ -79,6 +82,18 @@ def test_no_cache_changes_a_result(
     for name, (other, other_rows) in found.items():
         assert same(state, other), name
         assert rows == other_rows, name
+
+
+def test_no_folder_for_temporary_files(
+    run: Run, arguments: Arguments, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is wanted by the cache on the disk alone."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    changes: dict[str, object] = {"--train-data-path": images, "--cache": "disk"}
+    start = "UserError (2000): cache: no file can be made for decoded images (No such file or"
+    refused(run, arguments, changes, start)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 2 * 50 * 32 * 32 * 3)  # for a part
+    train(run, {**changes, "--cache": "auto"})
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk", "none"])

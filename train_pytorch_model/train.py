@@ -247,10 +247,11 @@ def _warn_of_what_was_found(*data_sets: LabelledImages) -> None:
                 f"{images.image_set.port}: {len(images.unreadable):,} of {len(images):,} images "
                 f"cannot be read and are left out: {examples(images.unreadable)}."
             )
-        if images.file is not None and images.file.full:
+        if images.file is not None and images.file.problem is not None:
             warn(
-                f"{images.image_set.port}: the disk of {images.file.folder} was full, and images "
-                "had to be decoded in each epoch anew; a larger disk makes it faster."
+                f"{images.image_set.port}: not all decoded images could be kept in "
+                f"{images.file.folder} ({images.file.problem}); the others were decoded anew in "
+                "each epoch, which takes longer."
             )
 
 
@@ -266,8 +267,8 @@ def _announce(
     )
     if training.file is not None:
         say(
-            "The decoded training images do not fit in memory; they are kept in a file in "
-            f"{training.file.folder}, which is gone when the run ends."
+            f"Decoded training images are kept in a file in {training.file.folder}, which is gone "
+            "when the run ends."
         )
     if validation.size != training.size:
         warn(

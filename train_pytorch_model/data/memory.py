@@ -11,6 +11,8 @@ from torch import Tensor
 
 from train_pytorch_model.data.cgroup import memory_left
 from train_pytorch_model.data.pixel_file import PixelFile, free_disk
+from train_pytorch_model.errors import UserError
+from train_pytorch_model.ports.paths import reason
 
 FRACTION = 0.5
 """The part of the available memory that decoded images may take; training needs the rest."""
@@ -71,15 +73,37 @@ def kept_pixels(
     Returns:
         The rows in memory, (kept, height, width, 3) uint8, uninitialised, kept ≤ count; and the
         file in which those have a place that are not kept in memory, or None.
+
+    Raises:
+        UserError: no such file can be made.
     """
-    row = math.prod(size) * 3
-    folder = tempfile.gettempdir()
-    kept, file = 0, None
-    if cache == "memory" or (cache == "auto" and budget.take(count * row)):
-        kept = count
-    elif cache == "disk" or (cache == "auto" and count * row <= FREE_DISK * free_disk(folder)):
-        file = PixelFile(count, size, folder)
+    kept, file = count if cache == "memory" else 0, None
+    if cache == "disk":
+        file = _file(count, size)
     elif cache == "auto":
-        kept = budget.left // row
-        budget.take(kept * row)
+        row = math.prod(size) * 3
+        if budget.take(count * row):
+            kept = count
+        elif count * row <= FREE_DISK * _free_disk():
+            file = _file(count, size)
+        else:
+            kept = budget.left // row
+            budget.take(kept * row)
     return torch.empty((kept, *size, 3), dtype=torch.uint8), file
+
+
+def _file(count: int, size: tuple[int, int]) -> PixelFile:
+    try:
+        return PixelFile(count, size, tempfile.gettempdir())
+    except OSError as error:
+        raise UserError(
+            f"cache: no file can be made for decoded images ({reason(error)}), expected a folder "
+            "for temporary files; let TMPDIR name one, or choose --cache none."
+        ) from error
+
+
+def _free_disk() -> int:
+    try:
+        return free_disk(tempfile.gettempdir())
+    except OSError:  # nowhere may a file be made
+        return 0

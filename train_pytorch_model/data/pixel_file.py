@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 import tempfile
 import weakref
 from contextlib import suppress
@@ -10,6 +11,8 @@ from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
+
+from train_pytorch_model.ports.paths import reason
 
 SYNCED_BYTES = 16 << 20
 """After this much is written, it is waited for until it is on the disk.
@@ -32,7 +35,7 @@ class PixelFile:
 
     Attributes:
         folder: where the file is.
-        full: whether an image could not be written; none has been since then.
+        problem: why an image could not be written, after which none is; None as long as all were.
 
     Args:
         count: of images.
@@ -42,7 +45,7 @@ class PixelFile:
 
     def __init__(self, count: int, size: tuple[int, int], folder: str) -> None:
         self.folder = folder
-        self.full = False
+        self.problem: str | None = None
         self._shape = (*size, 3)
         self._bytes = math.prod(self._shape)
         self._file = tempfile.TemporaryFile(  # noqa: SIM115  # closed by the next line
@@ -54,30 +57,31 @@ class PixelFile:
         self._lock = Lock()
 
     def write(self, index: int, pixels: NDArray[np.uint8]) -> None:
-        """Keep an image, (height, width, 3), if there is still room on the disk."""
-        if self.full:
+        """Keep an image, (height, width, 3), as long as the disk takes them."""
+        if self.problem is not None:
             return
         try:
             self._write(np.ascontiguousarray(pixels), index * self._bytes)
-        except OSError:
-            self.full = True
+        except OSError as error:
+            self.problem = reason(error)
             return
         self._written[index] = True
 
     def read(self, index: int) -> NDArray[np.uint8] | None:
-        """The image, (height, width, 3); None where it is not in the file."""
+        """The image, (height, width, 3); None where it is not in the file, or cannot be read."""
         if not self._written[index]:
             return None
         pixels = np.empty(self._shape, np.uint8)
         rest = pixels.data.cast("B")
-        with suppress(OSError):
+        try:
             while rest:
                 size = os.preadv(self._file.fileno(), [rest], (index + 1) * self._bytes - len(rest))
                 if size == 0:
                     return None
                 rest = rest[size:]
-            return pixels
-        return None
+        except OSError:
+            return None
+        return pixels
 
     def _write(self, pixels: NDArray[np.uint8], offset: int) -> None:
         rest = pixels.data.cast("B")
@@ -100,8 +104,7 @@ def free_disk(folder: str) -> int:
     """The free bytes of the disk that a folder is on; 0 where its files take memory."""
     if _file_system(os.stat(folder).st_dev) in IN_MEMORY:
         return 0
-    state = os.statvfs(folder)
-    return state.f_bavail * state.f_frsize
+    return shutil.disk_usage(folder).free
 
 
 def _file_system(device: int) -> str | None:
