@@ -9,16 +9,15 @@ smaller, and the memory beyond what PyTorch takes by itself in proportion.
 Needs to be root, where control groups can be made, and disk for what does not fit in memory. On two
 cores the whole of it takes over an hour, and has not been run yet.
 
-Measured on 2026-11-26, once each, on an AMD EPYC, 2 cores, that others use too, with ``--scale
-0.05``; the last line is of an earlier run, before images were read from their file ahead of their
-use (here they all fit in memory, and no file is made)::
+Measured twice on 2026-11-26 with ``--scale 0.05``, on an AMD EPYC, 2 cores, that others use too::
 
     0.5 GB decoded in 1.1 GB of memory:  51.0 → 47.0 images/s  0.92   at least 0.8: yes
+                                         45.3 → 31.1 images/s  0.69   at least 0.8: no
     each file opened after 50 ms:        94.0 → 69.4 images/s  0.74   at least 0.8: no
-    each file opened after 50 ms:        78.4 → 76.2 images/s  0.97   at least 0.8: yes
+                                         79.4 → 65.2 images/s  0.82   at least 0.8: yes
 
-The comparison of delays takes 11 to 15 seconds, of which the start is a large part: it says little
-when run once.
+So neither is shown. A small scale is the harder one for memory: what is left beside the program is
+50 MB here, and 1 GB at full scale. The comparison of delays takes 15 seconds, start included.
 """
 
 import argparse
