@@ -10,8 +10,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from threading import Lock
 from typing import NoReturn
 
 import yaml
@@ -26,6 +28,10 @@ FASTEST = 0.0001
 # Processes are forked from one that has imported everything, which takes longer than they live.
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["tests.faults.runs", "train_pytorch_model.train"])
+
+# To start a process asks all of them how they have ended. The answer comes once: a thread that asks
+# at the same time would be told 255.
+_ASKING = Lock()
 
 
 @dataclass
@@ -52,27 +58,30 @@ class Job:
         words = [str(word) for pair in given.items() for word in pair]
         mount = str(self.output) if self.kind == "mount" else ""
         process = _PROCESSES.Process(target=_train, args=(words, str(self.log), mount))
-        process.start()
+        with _ASKING:
+            process.start()
         return process
 
     def end(self, process: BaseProcess) -> int | None:
         """Wait for the end; returns the exit code, or the negative number of a signal."""
-        process.join(120)
-        return process.exitcode
+        wait([process.sentinel], 120)
+        with _ASKING:
+            return process.exitcode
 
     def finish(self) -> None:
         """Start it once more, and let it be, unless it was killed when all was done."""
         done = (self.output / "_meta.yaml").exists() and not has_checkpoint(self.output)
-        assert done or self.end(self.start()) == 0, self.printed
+        code = 0 if done else self.end(self.start())
+        assert code == 0, f"exit code {code}: {self.printed}"
 
     def kill_when(self, happened: Callable[[], bool]) -> bool:
         """Start it and kill it when something has happened; whether it had not ended before."""
         process = self.start()
-        while process.is_alive() and not happened():
-            time.sleep(0.001)
+        while not wait([process.sentinel], 0.001) and not happened():
+            pass
         process.kill()
         code = self.end(process)
-        assert code in (0, -signal.SIGKILL), self.printed
+        assert code in (0, -signal.SIGKILL), f"exit code {code}: {self.printed}"
         return code != 0
 
     def kill_after(self, seconds: float) -> bool:
