@@ -1,14 +1,13 @@
 """Runs a module until its first training step: ``python -m benchmarks.first_step MODULE WORDS…``.
 
 The process ends with 0 where the optimiser is to change the weights for the first time. It runs in
-the environment of either side (Python 3.9 is enough), and changes nothing before that.
+the environment of either side (Python 3.9 is enough), and changes nothing before that: the module
+imports torch itself, when and as it wants to.
 """
 
 import os
 import runpy
 import sys
-
-import torch
 
 
 def end(*_: object, **__: object) -> None:
@@ -17,10 +16,21 @@ def end(*_: object, **__: object) -> None:
     os._exit(0)
 
 
+class AtTheOptimiser:
+    """Finds no module, and is asked for each: puts ``end`` in its place once SGD is there."""
+
+    def find_spec(self, *_: object) -> None:
+        """Of the first module that is imported after SGD."""
+        optimiser = getattr(sys.modules.get("torch.optim.sgd"), "SGD", None)
+        if optimiser is not None:
+            optimiser.step = end
+            sys.meta_path.remove(self)
+
+
 def main() -> None:
     """Run the module as ``python -m`` does."""
     del sys.argv[0]
-    torch.optim.SGD.step = end  # type: ignore[method-assign]  # that is the purpose
+    sys.meta_path.insert(0, AtTheOptimiser())
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
     sys.exit("it ended without a training step")
 

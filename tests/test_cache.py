@@ -234,6 +234,46 @@ def test_read_ahead_takes_no_more_than_there_is_room_for() -> None:
     ahead.close()
 
 
+def test_what_there_is_no_room_for_is_read_at_leisure() -> None:
+    """With an eighth of a processor; where there is room, with all of it."""
+    from train_pytorch_model.data.read_ahead import ReadAhead
+
+    def read(index: int) -> None:
+        until = time.thread_time() + 0.002
+        while time.thread_time() < until:
+            pass
+
+    ahead = ReadAhead(read, np.arange(1000), room=20, at_leisure=True)
+    assert ahead.wait(np.arange(20), 5)
+    used = time.process_time()
+    assert ahead.wait(np.arange(60), 5)  # though nothing has been released
+    assert time.process_time() - used < 0.5
+    began = time.monotonic()
+    ahead.wait(np.arange(60, 90), 5)
+    assert time.monotonic() - began > 30 * 0.002 * 4
+    ahead.make_room(1000)
+    began = time.monotonic()
+    assert ahead.wait(np.arange(1000), 20)
+    assert time.monotonic() - began < 910 * 0.002 * 6
+
+
+def test_there_are_more_readers_only_where_the_storage_is_slow() -> None:
+    """What takes the processors' time takes no less of it with more threads."""
+    from train_pytorch_model.data.read_ahead import ReadAhead
+
+    threads: set[int] = set()
+
+    def read(index: int) -> None:
+        threads.add(threading.get_ident())
+        until = time.thread_time() + 0.002
+        while time.thread_time() < until:
+            pass
+
+    ahead = ReadAhead(read, np.arange(300), room=300)
+    assert ahead.wait(np.arange(300), 20)
+    assert len(threads) == 1
+
+
 def test_there_are_more_readers_where_the_storage_is_slow() -> None:
     """While nothing is waited for, one for each processor; then up to READERS."""
     from train_pytorch_model.data import read_ahead
@@ -248,9 +288,9 @@ def test_there_are_more_readers_where_the_storage_is_slow() -> None:
         time.sleep(0.05)
         now.remove(index)
 
-    ahead = read_ahead.ReadAhead(read, np.arange(2000))
+    ahead = read_ahead.ReadAhead(read, np.arange(2000), room=2000, processors=2)
     time.sleep(0.3)
-    assert most <= read_ahead.decoders()
+    assert most <= 2
     assert ahead.wait(np.arange(400), 5)
     ahead.close()
     assert most == read_ahead.READERS

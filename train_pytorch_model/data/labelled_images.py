@@ -15,7 +15,7 @@ from torch import Tensor
 from train_pytorch_model.data.decode import UnreadableImageError, decoded, read_content, read_pixels
 from train_pytorch_model.data.memory import MemoryBudget, kept_pixels
 from train_pytorch_model.data.pixel_file import PixelFile
-from train_pytorch_model.data.read_ahead import ReadAhead, decoders
+from train_pytorch_model.data.read_ahead import READERS, ReadAhead, decoders
 from train_pytorch_model.errors import (
     InvalidDatasetError,
     StorageTimeoutError,
@@ -29,8 +29,11 @@ from train_pytorch_model.ports.patience import PATIENCE_S
 MAX_UNREADABLE = 0.01
 """The part of a data set that may be left out because it cannot be decoded."""
 
+AHEAD = 2 * READERS
+"""The images that are read ahead of their use as fast as possible: two for each reader."""
+
 AHEAD_BYTES = 64 << 20
-"""What is read ahead of its use, where not all is in memory: enough for readers that wait."""
+"""The most memory for those, where not all is in memory, beyond that of two batches."""
 
 _UNREAD, _READ, _UNREADABLE = range(3)
 
@@ -76,7 +79,8 @@ class LabelledImages:
         self._why: dict[int, str] = {}
         self._changed: set[int] = set()
         self._lock = Lock()
-        self._decoding = Semaphore(decoders())
+        self._processors = decoders(size)
+        self._decoding = Semaphore(self._processors)
         self._background: ReadAhead | None = None
 
     def __len__(self) -> int:
@@ -101,9 +105,9 @@ class LabelledImages:
         return {name: int(counts[i]) if i < len(counts) else 0 for i, name in categories}
 
     def read_in_background(self) -> None:
-        """Begin to read all images, if all of them can be kept in memory."""
+        """Begin to read all images at leisure, if all of them can be kept in memory."""
         if self.all_in_memory:
-            self._background = ReadAhead(self._read, np.arange(len(self)))
+            self._background = self._ahead_of(np.arange(len(self)), 0)
 
     def check(self) -> None:
         """End the run as soon as it is known that it must end.
@@ -156,19 +160,21 @@ class LabelledImages:
     @contextmanager
     def _reading(self, order: NDArray[np.int64], largest: int) -> Iterator[ReadAhead]:
         """Threads that read what of ``order`` is not at hand."""
+        fitting = AHEAD_BYTES // (math.prod(self.size) * 3)
+        room = max(2 * largest, AHEAD if self.all_in_memory else min(AHEAD, fitting))
         if self._background is not None:
+            self._background.make_room(room)
             yield self._background
             return
         outcomes = self._outcomes[order]
         again = (outcomes == _READ) & (order >= len(self._rows))
         wanted = order[(outcomes == _UNREAD) | again]
-        room = None
-        if not self.all_in_memory:
-            fitting = AHEAD_BYTES // (math.prod(self.size) * 3)
-            room = max(2 * largest, min(fitting, len(self)))
-        with closing(ReadAhead(self._read, wanted, room)) as reading:
+        with closing(self._ahead_of(wanted, room)) as reading:
             yield reading
         self._ahead.clear()
+
+    def _ahead_of(self, order: NDArray[np.int64], room: int) -> ReadAhead:
+        return ReadAhead(self._read, order, room, self._processors, self.all_in_memory)
 
     def _wait(self, reading: ReadAhead, indices: NDArray[np.int64]) -> None:
         if reading.wait(indices, PATIENCE_S):
@@ -228,9 +234,12 @@ class LabelledImages:
         if not len(unread):
             return
         if self._background is not None:
+            self._background.make_room(len(self))
             self._wait(self._background, unread)
             return
-        with closing(ReadAhead(self._read_and_drop, unread)) as reading:
+        with closing(
+            ReadAhead(self._read_and_drop, unread, len(unread), self._processors)
+        ) as reading:
             self._wait(reading, unread)
 
     def _read_and_drop(self, index: int) -> None:
@@ -279,7 +288,7 @@ def _first_size(image_set: ImageSet) -> tuple[int, int]:
             sizes[index] = pixels.shape[0], pixels.shape[1]
 
     order = np.arange(len(image_set))
-    with closing(ReadAhead(read, order, room=decoders())) as reading:
+    with closing(ReadAhead(read, order, room=READERS)) as reading:
         for index in range(len(order)):
             if not reading.wait(order[index : index + 1], PATIENCE_S):
                 raise _stalled(image_set, index)
