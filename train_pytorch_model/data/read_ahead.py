@@ -13,7 +13,7 @@ READERS = 32
 """The most threads that read: on a network mount each waits for the storage most of the time."""
 
 IMPATIENCE_S = 0.1
-"""After this long a wait in which the processors were idle there are twice as many readers.
+"""After so much waiting in which the processors were idle there are twice as many readers.
 
 On a local disk more readers than processors only wait for each other, and a training thread among
 them (benchmarks.training).
@@ -67,6 +67,8 @@ class ReadAhead:
         self._next = 0
         self._done = 0
         self._cpu_s = 0.0
+        self._waited_s = 0.0  # since there are so many readers
+        self._waited_cpu_s = 0.0
         self._error: BaseException | None = None
         self._awaited = np.zeros(len(self._pending), bool)
         self._missing = 0
@@ -94,20 +96,17 @@ class ReadAhead:
         with self._lock:
             missing = known[self._pending[known]]
             self._awaited[missing], self._missing = True, len(missing)
-            done, since = self._done, time.monotonic()
-            impatient, cpu_s = since + IMPATIENCE_S, self._cpu_s
+            answered = time.monotonic()
             while self._error is None and self._missing:
+                done, cpu_s, began = self._done, self._cpu_s, time.monotonic()
                 self._arrived.wait(IMPATIENCE_S)
                 now = time.monotonic()
                 if self._done != done:
-                    done, since = self._done, now
-                elif now - since > seconds:
+                    answered = now
+                elif now - answered > seconds:
                     self._awaited[missing] = False
                     return False
-                if now > impatient:
-                    if self._cpu_s - cpu_s < self._processors * IMPATIENCE_S / 2:
-                        self._add_readers(self._readers)
-                    impatient, cpu_s = now + IMPATIENCE_S, self._cpu_s
+                self._grow_impatient(now - began, self._cpu_s - cpu_s)
             if self._error is not None:
                 raise self._error
         return True
@@ -122,6 +121,15 @@ class ReadAhead:
         with self._lock:
             self._room += count
             self._allowed.notify(count)
+
+    def _grow_impatient(self, waited_s: float, cpu_s: float) -> None:
+        """Take more readers where the storage has kept them waiting, and not the processors."""
+        self._waited_s += waited_s
+        self._waited_cpu_s += cpu_s
+        if self._waited_s >= IMPATIENCE_S:
+            if self._waited_cpu_s < self._processors * self._waited_s / 2:
+                self._add_readers(self._readers)
+            self._waited_s = self._waited_cpu_s = 0.0
 
     def _add_readers(self, count: int) -> None:
         most = min(READERS, len(self._order))
@@ -154,16 +162,19 @@ class ReadAhead:
     def _take(self) -> int | None:
         """The next index, once it may be read; None at the end."""
         with self._lock:
-            while self._room <= 0 and self._next < len(self._order):
+            while self._room <= 0 and not self._is_over():
                 if self._rested():
                     break
-            if self._next >= len(self._order) or self._error is not None:
+            if self._is_over():
                 self._allowed.notify_all()
                 return None
             index = int(self._order[self._next])
             self._next += 1
             self._room -= 1
             return index
+
+    def _is_over(self) -> bool:
+        return self._next >= len(self._order) or self._error is not None
 
     def _rested(self) -> bool:
         """Wait until there may be room; whether it is time for one that is read at leisure."""
