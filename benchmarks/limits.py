@@ -48,7 +48,7 @@ SIZE = 256
 DELAY = 0.05
 """Seconds that each file takes to be opened in the second comparison."""
 
-DELAYED = (1_000, 64)
+DELAYED = (5_000, 64)
 """Images of the second comparison, and their size."""
 
 MODEL = "shufflenet_v2_x0_5"

@@ -263,7 +263,7 @@ def open_labelled_images(
 
     Args:
         image_set: the images, all of which have a label.
-        cache: where decoded images are kept; see ``memory.pixel_rows``.
+        cache: where decoded images are kept; see ``memory.kept_pixels``.
         budget: of memory.
         expected_checksums: (n,) uint32, those of an earlier run; 0 where it had read no image.
 
