@@ -12,27 +12,26 @@ are few, under many names: both sides read them from the disk's cache. ``--ours`
 environment that a user of the component has, which has no pandas: where there is one, as in the
 environment of the tests, pyarrow imports it, for a quarter to half a second.
 
-Measured on 2026-11-26 with ``--runs 3``, on a machine that others use too, before less memory was
-taken while a list is read (a process grows by 85 to 91 MB since, instead of 117, for a million)::
+Measured on 2026-11-27 with ``--runs 3 --ours`` and an environment without pandas, on a machine that
+others use too::
 
     AMD EPYC, 2 cores, no GPU; torch 2.15.0 (ours), 2.8.0 (original)
 
     medians                                            ours  original   ratio   target
-    100,000 images, class folders: read               0.37s    34.34s    92.4   at least 20: yes
-    50,000 images, class folders: first step          5.27s    23.83s     4.5   at least 3: yes
-    500,000 images, metadata: read                    1.00s     4.61s     4.6   at least 4: yes
-    50,000 images, metadata: first step               4.75s     8.41s     1.8   at least 3: no
+    100,000 images, class folders: read               0.09s    10.25s   117.7   at least 20: yes
+    50,000 images, class folders: first step          1.44s     8.64s     6.0   at least 3: yes
+    500,000 images, metadata: read                    0.31s     2.49s     8.0   at least 4: yes
+    50,000 images, metadata: first step               1.40s     3.61s     2.6   at least 3: no
 
     ours alone
-    1,000,000 images, class folders: read                             4.5s   at most 15: yes
-    1,000,000 images, class folders: peak memory                    211.6 MB   at most 1,024: yes
-    1,000,000 images, class folders: memory an image beside its path 86.2 bytes   at most 100: yes
-    1,000,000 images, metadata: read                                  1.8s   at most 15: yes
-    1,000,000 images, metadata: peak memory                         227.9 MB   at most 1,024: yes
-    1,000,000 images, metadata: memory an image beside its path    104.4 bytes   at most 100: no
+    1,000,000 images, class folders: read                             1.3s   at most 15: yes
+    1,000,000 images, class folders: peak memory                    173.2 MB   at most 1,024: yes
+    1,000,000 images, class folders: memory an image beside its path 85.1 bytes   at most 100: yes
+    1,000,000 images, metadata: read                                  0.7s   at most 15: yes
+    1,000,000 images, metadata: peak memory                         158.1 MB   at most 1,024: yes
+    1,000,000 images, metadata: memory an image beside its path      71.6 bytes   at most 100: yes
 
-The first step on images that metadata lists takes ours little longer than to import torch, which
-took 3 of the 4.75 seconds on that machine.
+Of the first step on images that metadata lists, most is the import of torch.
 """
 
 import argparse
