@@ -9,15 +9,14 @@ smaller, and the memory beyond what PyTorch takes by itself in proportion.
 Needs to be root, where control groups can be made, and disk for what does not fit in memory. On two
 cores the whole of it takes over an hour, and has not been run yet.
 
-Measured twice on 2026-11-26 with ``--scale 0.05``, on an AMD EPYC, 2 cores, that others use too::
+Measured with ``--scale 0.05`` on 2026-11-27, on an AMD EPYC, 2 cores, that others use too::
 
-    0.5 GB decoded in 1.1 GB of memory:  51.0 → 47.0 images/s  0.92   at least 0.8: yes
-                                         45.3 → 31.1 images/s  0.69   at least 0.8: no
-    each file opened after 50 ms:        94.0 → 69.4 images/s  0.74   at least 0.8: no
-                                         79.4 → 65.2 images/s  0.82   at least 0.8: yes
+    0.5 GB decoded in 1.1 GB of memory:  121.8 →  91.3 images/s  0.75   at least 0.8: no
+    each file opened after 50 ms:        472.7 → 432.2 images/s  0.91   at least 0.8: yes
 
-So neither is shown. A small scale is the harder one for memory: what is left beside the program is
-50 MB here, and 1 GB at full scale. The comparison of delays takes 15 seconds, start included.
+The second comparison alone, three times: 0.87, 0.84, 0.88. The first gave 0.92 and 0.69 on another
+machine the day before, and so is not shown. A small scale is the harder one for memory: what is
+left beside the program is 50 MB here, and 1 GB at full scale.
 """
 
 import argparse
