@@ -14,9 +14,9 @@ Measured with ``--scale 0.05`` on 2026-11-27, on an AMD EPYC, 2 cores, that othe
     0.5 GB decoded in 1.1 GB of memory:  121.8 →  91.3 images/s  0.75   at least 0.8: no
     each file opened after 50 ms:        472.7 → 432.2 images/s  0.91   at least 0.8: yes
 
-The second comparison alone, three times: 0.87, 0.84, 0.88. The first gave 0.92 and 0.69 on another
-machine the day before, and so is not shown. A small scale is the harder one for memory: what is
-left beside the program is 50 MB here, and 1 GB at full scale.
+One run; neither is shown by it. With the same scale the first comparison gave 0.92 and 0.69 on a
+slower machine the day before, and the second, then of 1,000 images, 0.74 and 0.82. A small scale is
+the harder one for memory: what is left beside the program is 50 MB here, and 1 GB at full scale.
 """
 
 import argparse
