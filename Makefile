@@ -32,13 +32,14 @@ environment: $(VENV)/.ready-test
 	.venv-azure/bin/python -m pip check --disable-pip-version-check
 	.venv-azure/bin/python -m examples.demo
 
-bench: $(VENV)/.ready-bench
+bench: $(VENV)/.ready-bench .venv-plain/.ready
 	bash tests/classic/setup.sh .venv-classic
 	$(BIN)/python -m benchmarks.accuracy --classic .venv-classic
 	$(BIN)/python -m benchmarks.transformation --classic .venv-classic
 	$(BIN)/python -m benchmarks.scoring --classic .venv-classic
 	$(BIN)/python -m benchmarks.training --classic .venv-classic
-	$(BIN)/python -m benchmarks.indexing --classic .venv-classic
+	$(BIN)/python -m benchmarks.weight_gradients
+	$(BIN)/python -m benchmarks.indexing --classic .venv-classic --ours .venv-plain
 	$(BIN)/python -m benchmarks.checkpoints
 	$(BIN)/python -m benchmarks.growth
 	$(BIN)/python -m benchmarks.limits
@@ -63,7 +64,7 @@ register:
 	done
 
 clean:
-	rm -rf $(VENV) .venv-classic .venv-azure demo pipeline-run
+	rm -rf $(VENV) .venv-classic .venv-azure .venv-plain demo pipeline-run
 
 $(VENV)/.ready: setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -78,4 +79,10 @@ $(VENV)/.ready-test: $(VENV)/.ready tests/constraints.txt
 
 $(VENV)/.ready-bench: $(VENV)/.ready-test
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --editable '.[test,bench]' --constraint tests/constraints.txt
+	@touch $@
+
+# What the component needs and nothing else, as its users have it: no pandas.
+.venv-plain/.ready: setup.py
+	$(PYTHON) -m venv .venv-plain
+	.venv-plain/bin/python -m pip install --disable-pip-version-check --quiet --editable .
 	@touch $@

@@ -13,6 +13,9 @@ from benchmarks.command_line import BenchmarkError
 
 ROOT = Path(__file__).parent.parent
 
+_VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
+"""Flag of Linux → name, the widest first; how a network is computed depends on it."""
+
 _THREADS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")
 
 
@@ -104,6 +107,17 @@ def run(side: Side, module: str, flags: Sequence[str], log: Path) -> Used:
     return Used(taken, used.ru_maxrss / 1024)
 
 
+def processor() -> str:
+    """The processor, the widest of its vectors that count here, and its cores."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    known = dict(line.split(":", 1) for line in lines if ":" in line)
+    said = {key.strip(): value.strip() for key, value in known.items()}
+    flags = said.get("flags", "").split()
+    vectors = next((w for flag, w in _VECTORS.items() if flag in flags), "neither AVX2 nor AVX-512")
+    return f"{said.get('model name', 'unknown CPU')} with {vectors}, {os.cpu_count()} cores"
+
+
 def machine(original: Side | None, package: str = "torch") -> str:
     """One line: the processor, its cores, the GPU, and the version of a package on each side.
 
@@ -114,16 +128,13 @@ def machine(original: Side | None, package: str = "torch") -> str:
     Raises:
         BenchmarkError: the other side, or the GPU, cannot be asked.
     """
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    processor = f"{models[0] if models else 'unknown CPU'}, {os.cpu_count()} cores"
+    here = processor()
     if original is None:
         gpu = _output("nvidia-smi", "--query-gpu=name", "--format=csv,noheader")
-        return f"{processor}, {gpu}; {package} {version(package)}"
+        return f"{here}, {gpu}; {package} {version(package)}"
     ask = f"from importlib.metadata import version; print(version('{package}'))"
     theirs = _output(str(original.python), "-c", ask)
-    return f"{processor}, no GPU; {package} {version(package)} (ours), {theirs} (original)"
+    return f"{here}, no GPU; {package} {version(package)} (ours), {theirs} (original)"
 
 
 def _output(*command: str) -> str:

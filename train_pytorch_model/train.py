@@ -86,7 +86,9 @@ def train(job: Job) -> Fit:
     )
     validation.read_in_background()
     batch_size = min(job.params.batch_size, len(training))
-    _check_sizes(inputs, net, batch_size, training.size, validation.size)
+    _check_sizes(inputs, batch_size, training.size, validation.size)
+    multiply_gradients = runtime.multiplies_weight_gradients(training.size)
+    fit_to_sizes(net, inputs.untrained, {training.size, validation.size}, multiply_gradients)
     runtime.prepare(training.size)
     _announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
 
@@ -120,7 +122,6 @@ def _read(job: Job) -> Inputs:
 
 def _check_sizes(
     inputs: Inputs,
-    net: nn.Module,
     batch_size: int,
     training_size: tuple[int, int],
     validation_size: tuple[int, int],
@@ -129,7 +130,6 @@ def _check_sizes(
     check_batch(untrained, classes, batch_size, training_size, inputs.training.port)
     if validation_size != training_size:
         check_batch(untrained, classes, 2, validation_size, inputs.validation.port)
-    fit_to_sizes(net, untrained, {training_size, validation_size})
 
 
 def _fit(

@@ -45,6 +45,19 @@ class Runtime:
             return torch.contiguous_format
         return torch.channels_last
 
+    def multiplies_weight_gradients(self, size: tuple[int, int]) -> bool:
+        """Whether gradients of convolutions' weights are faster as products of matrices.
+
+        They are on processors with AVX2 alone (``benchmarks.weight_gradients``). oneDNN has other
+        code for those with AVX-512, and for other kinds; there it has not been measured.
+        """
+        return (
+            self.device.type == "cpu"
+            and not self.bfloat16
+            and self.memory_format(size) == torch.channels_last
+            and torch.backends.cpu.get_cpu_capability() == "AVX2"
+        )
+
     def prepare(self, size: tuple[int, int]) -> None:
         """Settle what depends on the (height, width) of the images.
 

@@ -28,6 +28,7 @@ from train_pytorch_model.models.kernels import fit_kernels, whole_state_dict
 from train_pytorch_model.models.pooling import pool_first
 from train_pytorch_model.models.shapes import ShapesAlone
 from train_pytorch_model.models.torchvision_networks import networks
+from train_pytorch_model.models.weight_gradients import multiply_weight_gradients
 from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
 from train_pytorch_model.params import seed_of_64_bits
 from train_pytorch_model.ports.model_directory import CONNECT, ModelDirectory
@@ -126,16 +127,29 @@ def original_state_dict(net: nn.Module, unreached: float = 1.0) -> dict[str, Ten
     }
 
 
-def fit_to_sizes(net: nn.Module, directory: ModelDirectory, sizes: set[tuple[int, int]]) -> None:
+def fit_to_sizes(
+    net: nn.Module,
+    directory: ModelDirectory,
+    sizes: set[tuple[int, int]],
+    multiply_gradients: bool = False,
+) -> None:
     """Have ``net`` compute the same in less time, for images of these sizes (height, width) only.
 
     See ``kernels`` and ``pooling``. Its state dict is another after that; ``original_state_dict``
     makes it whole.
+
+    Args:
+        net: as ``network`` gives it.
+        directory: the model directory that it is of.
+        sizes: of all images that it will be given.
+        multiply_gradients: see ``weight_gradients``.
     """
     _, architecture = _looked_up(directory)
     skeleton = unfilled_network(directory.spec, architecture, 2).to("meta")
     fit_kernels(net, skeleton, sizes)
     pool_first(net)
+    if multiply_gradients:
+        multiply_weight_gradients(net)
 
 
 def build(spec: ModelSpec, architecture: Architecture, classes: int) -> nn.Module:

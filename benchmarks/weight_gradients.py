@@ -1,0 +1,124 @@
+"""Gradients of convolutions' weights: as products of matrices against PyTorch's own.
+
+``python -m benchmarks.weight_gradients`` computes the gradient of the weights of each kind of
+convolution of 3x3 that a ResNet-18 has for batches of 16 images of 224x224, and takes whole
+training steps with and without products, in turn in one process. It prints medians.
+
+Measured on 2026-11-28 with ``--runs 7``, on a machine that others use too::
+
+    AMD EPYC with AVX2, 2 cores; torch 2.15.0+cu132
+
+    64 → 64 channels, 56x56, stride 1                67.7 →     50.8 ms    0.75
+    64 → 128 channels, 56x56, stride 2               31.9 →     25.5 ms    0.80
+    128 → 128 channels, 28x28, stride 1              48.0 →     42.0 ms    0.88
+    128 → 256 channels, 28x28, stride 2              29.8 →     19.2 ms    0.64
+    256 → 256 channels, 14x14, stride 1              44.2 →     33.3 ms    0.75
+    256 → 512 channels, 14x14, stride 2              31.5 →     18.9 ms    0.60
+    512 → 512 channels, 7x7, stride 1                68.0 →     40.1 ms    0.59
+    a step of resnet18                             2124.6 →   1792.0 ms    0.84
+    a step of vgg11                               10313.6 →   7978.1 ms    0.77
+    a step of resnet50                             5229.7 →   4766.4 ms    0.91
+
+``train_pytorch_model/engine/runtime.py`` says which processors compute products. On one with
+AVX-512 this has not been run.
+"""
+
+import argparse
+import copy
+import sys
+import time
+from collections.abc import Callable, Sequence
+from statistics import median
+
+import torch
+import torchvision
+from torch.nn.functional import conv2d
+
+from benchmarks.sides import processor
+from train_pytorch_model.engine.fit import sgd, train_step
+from train_pytorch_model.engine.runtime import start
+from train_pytorch_model.models.pooling import pool_first
+from train_pytorch_model.models.weight_gradients import (
+    multiply_weight_gradients,
+    weight_gradient,
+)
+
+BATCH = 16
+SIZE = 224
+
+CONVOLUTIONS = (
+    # channels, outputs, edge of what is convolved, stride
+    (64, 64, 56, 1),
+    (64, 128, 56, 2),
+    (128, 128, 28, 1),
+    (128, 256, 28, 2),
+    (256, 256, 14, 1),
+    (256, 512, 14, 2),
+    (512, 512, 7, 1),
+)
+"""Of 3x3, with a border of one pixel."""
+
+
+def compare(what: str, own: Callable[[], object], ours: Callable[[], object], runs: int) -> None:
+    """Do both in turn and print the medians."""
+    seconds: tuple[list[float], list[float]] = ([], [])
+    for run in range(runs + 1):
+        for side, times in zip((own, ours), seconds, strict=True):
+            begun = time.perf_counter()
+            side()
+            if run:  # the first of all is not counted
+                times.append(time.perf_counter() - begun)
+    before, after = (1000 * median(times) for times in seconds)
+    sys.stdout.write(f"{what:<45}{before:>8.1f} → {after:>8.1f} ms{after / before:>8.2f}\n")
+
+
+def compare_convolution(channels: int, outputs: int, edge: int, stride: int, runs: int) -> None:
+    """Compare the gradients of the weights of one kind of convolution."""
+    shape = (BATCH, channels, edge, edge)
+    images = torch.randn(shape).to(memory_format=torch.channels_last)
+    weight = torch.randn(outputs, channels, 3, 3).to(memory_format=torch.channels_last)
+    gradient = torch.randn_like(conv2d(images, weight, None, stride, 1))
+    geometry = (None, [stride] * 2, [1, 1], [1, 1], False, [0, 0], 1, [False, True, False])
+    compare(
+        f"{channels} → {outputs} channels, {edge}x{edge}, stride {stride}",
+        lambda: torch.ops.aten.convolution_backward(gradient, images, weight, *geometry),
+        lambda: weight_gradient(images, gradient, 3, stride, 1),
+        runs,
+    )
+
+
+def compare_steps(name: str, runs: int) -> None:
+    """Compare whole training steps of a network."""
+    plain = getattr(torchvision.models, name)(num_classes=10)
+    pool_first(plain)
+    plain = plain.to(memory_format=torch.channels_last).train()
+    ours = copy.deepcopy(plain)
+    multiply_weight_gradients(ours)
+    images = torch.randn(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
+    labels = torch.randint(10, (BATCH,))
+    optimisers = [sgd(net, 0.001) for net in (plain, ours)]
+    compare(
+        f"a step of {name}",
+        lambda: train_step(plain, optimisers[0], images, labels),
+        lambda: train_step(ours, optimisers[1], images, labels),
+        runs,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Compare."""
+    parser = argparse.ArgumentParser(
+        prog="weight_gradients", description=str(__doc__).splitlines()[0]
+    )
+    parser.add_argument("--runs", type=int, default=15, help="of each; default 15")
+    runs = parser.parse_args(argv).runs
+    start("cpu")
+    sys.stdout.write(f"{processor()}; torch {torch.__version__}\n\n")
+    for channels, outputs, edge, stride in CONVOLUTIONS:
+        compare_convolution(channels, outputs, edge, stride, runs)
+    for name in ("resnet18", "vgg11", "resnet50"):
+        compare_steps(name, runs)
+
+
+if __name__ == "__main__":
+    main()
