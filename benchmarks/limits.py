@@ -7,16 +7,22 @@ either pair has less than SHARE of the images per second of the first. ``--scale
 smaller, and the memory beyond what PyTorch takes by itself in proportion.
 
 Needs to be root, where control groups can be made, and disk for what does not fit in memory. On two
-cores the whole of it takes over an hour, and has not been run yet.
+cores the whole of it takes 30 to 90 minutes, and has not been run yet.
 
-Measured with ``--scale 0.05`` on 2026-11-27, on an AMD EPYC, 2 cores, that others use too::
+Measured with ``--scale 0.25`` on 2026-11-28, on an AMD EPYC with AVX2, 2 cores, that others use
+too, one run::
 
-    0.5 GB decoded in 1.1 GB of memory:  121.8 →  91.3 images/s  0.75   at least 0.8: no
-    each file opened after 50 ms:        472.7 → 432.2 images/s  0.91   at least 0.8: yes
+    2.5 GB decoded in 1.2 GB of memory             47.5 →   46.2 images/s   0.97   at least 0.8: yes
+    each file opened after 50 ms                  134.1 →  134.6 images/s   1.00   at least 0.8: yes
 
-One run; neither is shown by it. With the same scale the first comparison gave 0.92 and 0.69 on a
-slower machine the day before, and the second, then of 1,000 images, 0.74 and 0.82. A small scale is
-the harder one for memory: what is left beside the program is 50 MB here, and 1 GB at full scale.
+and with ``--scale 0.05`` on 2026-11-27, on one with AVX-512, which trains faster::
+
+    0.5 GB decoded in 1.1 GB of memory            121.8 →   91.3 images/s   0.75   at least 0.8: no
+    each file opened after 50 ms                  472.7 →  432.2 images/s   0.91   at least 0.8: yes
+
+With that scale the first comparison gave 0.92 and 0.69 the day before, and the second, then of
+1,000 images, 0.74 and 0.82. A small scale is the harder one for memory: what is left beside the
+program is 50 MB with it, and 1 GB at full scale.
 """
 
 import argparse

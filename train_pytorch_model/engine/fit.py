@@ -168,11 +168,11 @@ def train_step(
     Returns:
         The logits (b, classes) float32, and their mean cross-entropy, a scalar.
     """
+    optimizer.zero_grad()  # first, as memory is shortest when the network has computed its outputs
     with precision:
         logits = net(images)
     logits = logits.float()
     loss = cross_entropy(logits, labels)
-    optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]  # torch does not type it
     optimizer.step()
     return logits, loss
