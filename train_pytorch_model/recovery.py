@@ -105,9 +105,10 @@ def writing(checkpoint: Checkpoint, on: str, *data_sets: LabelledImages) -> Writ
     """
 
     def write(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        # Copies: images that are read meanwhile would change what a checkpoint's checksum is of.
         checksums = {
-            _checksums_of(images.image_set): torch.from_numpy(images.checksums.view(np.int32))
-            for images in data_sets
+            _checksums_of(i.image_set): torch.from_numpy(i.checksums.copy().view(np.int32))
+            for i in data_sets
         }
         checkpoint.write({**facts, "device": on}, {**tensors, **checksums})
 

@@ -28,7 +28,7 @@ def multiply_weight_gradients(net: nn.Module) -> None:
     channels of whose pixels lie side by side.
     """
     for module in net.modules():
-        if isinstance(module, nn.Conv2d) and _gains(module):
+        if type(module) is nn.Conv2d and _gains(module):
             module.__class__ = _Conv2d  # its weights, hooks and place in the network stay
 
 
