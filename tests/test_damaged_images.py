@@ -630,6 +630,18 @@ def test_sizes_must_be_one(run: Run, arguments: Arguments, tmp_path: Path) -> No
     assert "Apply Image Transformation" in line
 
 
+@pytest.mark.parametrize("cache", ["memory", "disk", "none"])
+def test_the_first_image_has_another_size(
+    run: Run, arguments: Arguments, tmp_path: Path, cache: str
+) -> None:
+    """All that is read before it has one size, which is not the one that was expected."""
+    path = class_folders(tmp_path / "first", {"cat": 100, "dog": 100})
+    picture(5, size=40).save(path / "cat" / "000.png")
+    changes = {"--train-data-path": path, "--cache": cache, "--batch-size": 2}
+    line = refused(run, arguments, changes, INVALID)
+    assert "2 sizes (width x height): 199 of 32x32; 1 of 40x40; expected one" in line
+
+
 def test_many_sizes_are_counted(tmp_path: Path) -> None:
     """The ten most common are named."""
     root = class_folders(tmp_path / "d", {"cat": 2, "dog": 2}, size=9)

@@ -117,7 +117,7 @@ class LabelledImages:
         """
         with self._lock:
             too_many = len(self._why) > MAX_UNREADABLE * len(self)
-            wrong = too_many or len(self._sizes) > 1 or bool(self._changed)
+            wrong = too_many or bool(self._sizes.keys() - {self.size}) or bool(self._changed)
         if wrong:
             self.finish()
 

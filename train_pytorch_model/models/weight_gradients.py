@@ -3,8 +3,8 @@
 The gradient of a kernel is the product of the gradient of what it gave, a row for each place where
 it lay, and of the pixels that it lay on there. On processors without AVX-512 PyTorch (oneDNN 3.13)
 computes that at half the pace at which it multiplies matrices, and it is four tenths of a step of a
-ResNet-18 on images of 224 pixels. As products, a few images at a time so that their pixels stay in
-the cache, it takes 0.6 to 0.9 of the time (``benchmarks.weight_gradients``).
+ResNet-18 on images of 224 pixels. As products, of few images at a time where their pixels then
+stay in the cache, it takes 0.6 to 0.9 of the time (``benchmarks.weight_gradients``).
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ _CHANNELS = 64
 """With fewer, in or out, products gain nothing."""
 
 _PLACES = 3_200
-"""About so many rows has a product: more do not stay in the cache, of fewer it gains less."""
+"""Images are multiplied together up to so many rows, one for each place; at least one image is."""
 
 
 def multiply_weight_gradients(net: nn.Module) -> None:
@@ -72,22 +72,25 @@ class _Conv2d(nn.Conv2d):
     def forward(self, images: Tensor) -> Tensor:
         """(b, channels, height, width) → (b, outputs, rows, columns)."""
         padding = int(self.padding[0])
-        given: Tensor = _Convolution.apply(images, self.weight, self.stride[0], padding)
-        return given if self.bias is None else given + self.bias[:, None, None]
+        stride = self.stride[0]
+        given: Tensor = _Convolution.apply(images, self.weight, self.bias, stride, padding)
+        return given
 
 
 class _Convolution(torch.autograd.Function):
     """``conv2d`` with another gradient of the weights."""
 
     @staticmethod
-    def forward(ctx: Any, images: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+    def forward(
+        ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None, stride: int, padding: int
+    ) -> Tensor:
         ctx.save_for_backward(images, weight)
         ctx.stride, ctx.padding = stride, padding
-        return conv2d(images, weight, None, stride, padding)
+        return conv2d(images, weight, bias, stride, padding)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         images, weight = ctx.saved_tensors
         stride, padding = ctx.stride, ctx.padding
         of_images, _, _ = torch.ops.aten.convolution_backward(
@@ -95,7 +98,8 @@ class _Convolution(torch.autograd.Function):
             *(False, [0, 0], 1, [ctx.needs_input_grad[0], False, False]),
         )
         of_weight = weight_gradient(images, gradient, weight.shape[2], stride, padding)
-        return of_images, of_weight, None, None
+        of_bias = gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
+        return of_images, of_weight, of_bias, None, None
 
 
 def _gains(conv: nn.Conv2d) -> bool:
