@@ -138,7 +138,13 @@ def _tell_of_another(checkpoint: Checkpoint) -> None:
 
 
 def _set_aside(checkpoint: Checkpoint, error: ValueError) -> None:
-    aside = checkpoint.set_aside()
+    try:
+        aside = checkpoint.set_aside()
+    except OSError as refusal:
+        raise FailedToWriteOutputsError(
+            f"trained_model: the checkpoint {str(checkpoint.path)!r} cannot be used, it {error}, "
+            f"nor be renamed ({reason(refusal)}); remove it to begin anew, and run again."
+        ) from refusal
     warn(
         f"trained_model: the checkpoint cannot be used, it {error}; it is now {str(aside)!r}, and "
         "this job begins anew."

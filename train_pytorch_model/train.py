@@ -148,7 +148,7 @@ def _fit(
         layout,
         meanwhile=validation,
     )
-    validated = ValidationBatches(source_of(validation, runtime.device), params.batch_size, layout)
+    validated = ValidationBatches(source_of(validation, runtime.device), batches.batch_size, layout)
     table = EpochTable(params.epochs, len(batches) * batches.batch_size, job.print_frequency)
     table.resume(state.epoch, state.sums.images)
     write = writing(checkpoint, runtime.name, training, validation)

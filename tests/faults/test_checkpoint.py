@@ -308,6 +308,19 @@ def test_that_cannot_be_read(run: Run, stopped: Path) -> None:
     assert stopped.exists()
 
 
+def test_that_is_damaged_and_cannot_be_renamed(run: Run, stopped: Path) -> None:
+    """Ends the run in one line: what is in the way may be of use to somebody."""
+    cut(stopped)
+    in_the_way = stopped.with_suffix(file.DAMAGED)
+    in_the_way.mkdir()
+    code, _, err = run()
+    assert code == 1
+    (line,) = err.splitlines()
+    assert line.startswith("FailedToWriteOutputsError (0160): trained_model: the checkpoint ")
+    assert "nor be renamed (Is a directory); remove it to begin anew" in line
+    assert stopped.exists()
+
+
 def test_a_read_of_it_that_never_returns(
     run: Run, stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
