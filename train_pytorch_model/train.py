@@ -1,5 +1,6 @@
 """The story of a run: read → check → fit → write."""
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -168,7 +169,8 @@ def _fit(
                 runtime.precision(),
             )
     except DivergedError:
-        checkpoint.discard()  # the same job would end there again
+        with suppress(OSError):  # what ends the run is the loss; the checkpoint stays there then
+            checkpoint.discard()  # the same job would end there again
         raise
 
 

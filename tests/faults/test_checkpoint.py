@@ -476,6 +476,16 @@ def test_none_is_kept_when_the_loss_is_not_finite(run: Run, output: Path) -> Non
     assert list(output.parent.iterdir()) == []
 
 
+def test_none_can_be_removed_when_the_loss_is_not_finite(run: Run, output: Path) -> None:
+    """What the user hears of is the loss."""
+    output.with_name(f".checkpoint-{output.name}").write_text("a file, where a folder would be")
+    code, _, err = run({"--learning-rate": 1e30, "--num-warmup-steps": 1, "--epochs": 2})
+    assert code == 1
+    warning, line = err.splitlines()
+    assert "a checkpoint cannot be written (File exists)" in warning
+    assert line.startswith("DivergedError")
+
+
 def test_none_is_kept_where_none_is_wanted(
     run: Run, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
