@@ -8,12 +8,15 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from resource import RLIMIT_AS, setrlimit
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests.conftest import Arguments, Run, class_folders, picture, refused
+from tests.test_output import train_in_process
 from tests.test_training import history, same, train, weights
 from train_pytorch_model import train as story
 from train_pytorch_model.data import cgroup, labelled_images, memory
@@ -94,6 +97,28 @@ def test_no_folder_for_temporary_files(
     refused(run, arguments, changes, start)
     monkeypatch.setattr(memory, "available_bytes", lambda: 2 * 50 * 32 * 32 * 3)  # for a part
     train(run, {**changes, "--cache": "auto"})
+
+
+def test_images_that_get_no_memory(arguments: Arguments, tmp_path: Path) -> None:
+    """Here 54 GB, which a limit of 30 GB does not grant, whatever the machine promises."""
+    for name in ("cat", "dog"):
+        folder = tmp_path / "images" / name
+        folder.mkdir(parents=True)
+        Image.new("RGB", (3000, 3000)).save(folder / "0.png")
+        for number in range(1, 1000):
+            os.link(folder / "0.png", folder / f"{number}.png")
+    limit = 30 * 10**9
+    done = train_in_process(
+        {**arguments, "--train-data-path": tmp_path / "images", "--cache": "memory"},
+        lambda: setrlimit(RLIMIT_AS, (limit, limit)),
+    )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "OutOfMemoryError (0138): cache: found less memory than the 54.0 GB that 2,000 decoded "
+        "images of 3000x3000 pixels take, expected that much; choose --cache auto or disk, or a "
+        "larger compute.\n"
+    )
+    assert not Path(str(arguments["--trained-model-path"])).exists()
 
 
 @pytest.mark.parametrize("cache", ["memory", "disk", "none"])

@@ -10,10 +10,10 @@ from torch import nn
 from train_pytorch_model.data.batches import TrainingBatches, ValidationBatches, source_of
 from train_pytorch_model.data.decode import without_warnings
 from train_pytorch_model.data.labelled_images import LabelledImages, open_labelled_images
-from train_pytorch_model.data.memory import MemoryBudget
+from train_pytorch_model.data.memory import MemoryBudget, memory_for
 from train_pytorch_model.engine.checkpoints import AGAIN, keeping
 from train_pytorch_model.engine.fit import MOMENTUM, WEIGHT_DECAY, Fit, fit, new_state
-from train_pytorch_model.engine.runtime import Runtime, memory_for, start
+from train_pytorch_model.engine.runtime import Runtime, start
 from train_pytorch_model.engine.schedule import decayed, learning_rate
 from train_pytorch_model.engine.state import TrainState
 from train_pytorch_model.errors import DivergedError, examples, quoted, together

@@ -10,7 +10,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from train_pytorch_model.companions.probabilities import probabilities
-from train_pytorch_model.engine.runtime import memory_for, start
+from train_pytorch_model.data.memory import memory_for
+from train_pytorch_model.engine.runtime import start
 from train_pytorch_model.errors import (
     InvalidDatasetError,
     InvalidModelDirectoryError,

@@ -3,6 +3,8 @@
 import math
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from train_pytorch_model.data.cgroup import memory_left
 from train_pytorch_model.data.pixel_file import PixelFile, free_disk
-from train_pytorch_model.errors import UserError
+from train_pytorch_model.errors import OutOfMemoryError, UserError
 from train_pytorch_model.ports.paths import reason
 
 FRACTION = 0.5
@@ -57,6 +59,26 @@ class MemoryBudget:
         return True
 
 
+@contextmanager
+def memory_for(message: str) -> Iterator[None]:
+    """Within the block, a device or machine that is out of memory is the user's error.
+
+    Args:
+        message: what does not fit then, and what to do about it.
+
+    Raises:
+        OutOfMemoryError: an allocation failed.
+    """
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise OutOfMemoryError(message) from error
+    except RuntimeError as error:
+        if "can't allocate memory" not in str(error):  # what the CPU's allocator says
+            raise
+        raise OutOfMemoryError(message) from error
+
+
 def kept_pixels(
     count: int, size: tuple[int, int], cache: str, budget: MemoryBudget
 ) -> tuple[Tensor, PixelFile | None]:
@@ -76,6 +98,7 @@ def kept_pixels(
 
     Raises:
         UserError: no such file can be made.
+        OutOfMemoryError: the machine does not grant the memory.
     """
     kept, file = count if cache == "memory" else 0, None
     if cache == "disk":
@@ -89,7 +112,17 @@ def kept_pixels(
         else:
             kept = budget.left // row
             budget.take(kept * row)
-    return torch.empty((kept, *size, 3), dtype=torch.uint8), file
+    with memory_for(_too_large(kept, size, cache)):
+        return torch.empty((kept, *size, 3), dtype=torch.uint8), file
+
+
+def _too_large(count: int, size: tuple[int, int], cache: str) -> str:
+    others = "auto or disk" if cache == "memory" else "disk"
+    return (
+        f"cache: found less memory than the {count * math.prod(size) * 3 / 1e9:,.1f} GB that "
+        f"{count:,} decoded images of {size[1]}x{size[0]} pixels take, expected that much; choose "
+        f"--cache {others}, or a larger compute."
+    )
 
 
 def _file(count: int, size: tuple[int, int]) -> PixelFile:

@@ -2,15 +2,14 @@
 
 import ctypes
 import os
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
 
 from train_pytorch_model.data.cgroup import cpus
 from train_pytorch_model.engine.launcher import has_metrics_service, world_size
-from train_pytorch_model.errors import OutOfMemoryError, UserError
+from train_pytorch_model.errors import UserError
 
 SMALL_IMAGE = 64
 """Below this edge, in pixels, a CPU is faster with each channel apart (benchmarks.training)."""
@@ -128,23 +127,3 @@ def _use_cpus() -> None:
     quota = cpus()
     if quota is not None and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(min(quota, torch.get_num_threads()))
-
-
-@contextmanager
-def memory_for(message: str) -> Iterator[None]:
-    """Within the block, a device or machine that is out of memory is the user's error.
-
-    Args:
-        message: what does not fit then, and what to do about it.
-
-    Raises:
-        OutOfMemoryError: an allocation failed.
-    """
-    try:
-        yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise OutOfMemoryError(message) from error
-    except RuntimeError as error:
-        if "can't allocate memory" not in str(error):  # what the CPU's allocator says
-            raise
-        raise OutOfMemoryError(message) from error
