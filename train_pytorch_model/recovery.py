@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 import torchvision
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from train_pytorch_model import __version__
-from train_pytorch_model.data.labelled_images import LabelledImages
+from train_pytorch_model.data.labelled_images import Found, LabelledImages
 from train_pytorch_model.engine.checkpoints import Write
 from train_pytorch_model.engine.state import TrainState
 from train_pytorch_model.errors import FailedToWriteOutputsError
@@ -26,6 +25,8 @@ from train_pytorch_model.report.console import say, warn
 
 _COPIES = 3
 """Of each weight in a checkpoint: itself, its momentum, and that of the best epoch."""
+
+_UNREADABLE = "unreadable"
 
 
 def identity(
@@ -96,7 +97,7 @@ def resume(checkpoint: Checkpoint, saved: Saved, state: TrainState, batches: int
 
 
 def writing(checkpoint: Checkpoint, on: str, *data_sets: LabelledImages) -> Write:
-    """What writes a run's state to its checkpoint, and with it the checksums of its images.
+    """What writes a run's state to its checkpoint, and with it what is known of its images.
 
     Args:
         checkpoint: of the run.
@@ -105,26 +106,38 @@ def writing(checkpoint: Checkpoint, on: str, *data_sets: LabelledImages) -> Writ
     """
 
     def write(facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        # Copies: images that are read meanwhile would change what a checkpoint's checksum is of.
+        found = {images.image_set.port: images.found for images in data_sets}
         checksums = {
-            _checksums_of(i.image_set): torch.from_numpy(i.checksums.copy().view(np.int32))
-            for i in data_sets
+            _checksums_of(port): torch.from_numpy(images.checksums.view(np.int32))
+            for port, images in found.items()
         }
-        checkpoint.write({**facts, "device": on}, {**tensors, **checksums})
+        unreadable = {port: images.unreadable for port, images in found.items()}
+        checkpoint.write({**facts, "device": on, _UNREADABLE: unreadable}, {**tensors, **checksums})
 
     return write
 
 
-def checksums(saved: Saved | None, images: ImageSet) -> NDArray[np.uint32] | None:
-    """(n,) uint32: those of the images that the run before has read, 0 of the others."""
-    found = None if saved is None else saved.tensors.get(_checksums_of(images))
-    if found is None or found.dtype != torch.int32 or found.shape != (len(images),):
+def found_before(saved: Saved | None, images: ImageSet) -> Found | None:
+    """What the run before has found of these images; None where there was none."""
+    checksums = None if saved is None else saved.tensors.get(_checksums_of(images.port))
+    if saved is None or checksums is None:
         return None
-    return found.numpy().view(np.uint32)
+    if checksums.dtype != torch.int32 or checksums.shape != (len(images),):
+        return None
+    return Found(checksums.numpy().view(np.uint32), _unreadable(saved.facts, images))
 
 
-def _checksums_of(images: ImageSet) -> str:
-    return f"checksums.{images.port}"
+def _unreadable(facts: Mapping[str, Any], images: ImageSet) -> dict[int, str]:
+    """Index → why, as a checkpoint tells it; JSON's keys are texts."""
+    ports = facts.get(_UNREADABLE)
+    told = ports.get(images.port) if isinstance(ports, dict) else None
+    if not isinstance(told, dict):
+        return {}
+    return {i: str(told[str(i)]) for i in range(len(images)) if str(i) in told}
+
+
+def _checksums_of(port: str) -> str:
+    return f"checksums.{port}"
 
 
 def _tell_of_another(checkpoint: Checkpoint) -> None:

@@ -42,7 +42,7 @@ from train_pytorch_model.ports.model_directory import (
 )
 from train_pytorch_model.ports.output import check_output, whole_directory
 from train_pytorch_model.ports.patience import answered
-from train_pytorch_model.recovery import checksums, find, identity, resume, writing
+from train_pytorch_model.recovery import find, found_before, identity, resume, writing
 from train_pytorch_model.report.console import EpochTable, say, warn
 from train_pytorch_model.report.history import write_history, write_summary
 from train_pytorch_model.report.sinks import open_sinks
@@ -82,7 +82,7 @@ def train(job: Job) -> Fit:
 
     budget = MemoryBudget.of_this_machine()
     training, validation = (
-        open_labelled_images(images, job.cache, budget, checksums(saved, images))
+        open_labelled_images(images, job.cache, budget, found_before(saved, images))
         for images in (inputs.training, inputs.validation)
     )
     validation.read_in_background()

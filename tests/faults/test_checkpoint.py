@@ -455,6 +455,54 @@ def test_images_that_have_changed(
     assert "1 of 12 images have changed since they were first read: 'cat/003.png'" in err
 
 
+@pytest.mark.parametrize("cache", ["memory", "none"])
+@pytest.mark.parametrize("trained", [True, False])
+def test_images_that_have_become_readable(
+    run: Run,
+    output: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    trained: bool,
+    cache: str,
+) -> None:
+    """Stay left out, as they would have been if the run had not been stopped."""
+    counts = {"cat": 50, "dog": 50}
+    changes: dict[str, object] = {"--batch-size": 25, "--epochs": 2, "--cache": cache}
+    for seed, flag in enumerate(("--train-data-path", "--valid-data-path")):
+        changes[flag] = class_folders(tmp_path / flag, counts, size=8, seed=seed)
+        (tmp_path / flag / "cat/000.png").write_bytes(b"no picture yet")
+    assert run({**changes, "--trained-model-path": tmp_path / "undisturbed"})[0] == 0
+    expected = content(tmp_path / "undisturbed")
+    with monkeypatch.context() as patch:
+        if trained:
+            fill_disk(patch)
+        else:
+            patch.setattr(fit, "evaluate", in_epoch_two(MemoryError()))
+        assert run(changes)[0] == 1
+    for flag in ("--train-data-path", "--valid-data-path"):
+        picture(0, size=9).save(tmp_path / flag / "cat/000.png")
+    code, out, err = run(changes)
+    assert code == 0, err
+    assert "Resuming" in out
+    assert err.count("1 of 100 images cannot be read and are left out: cat/000.png: ") == 2
+    assert content(output) == expected
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, 3, {"training_dataset": 3}, {"training_dataset": {"cat": "", "-1": "", "12": ""}}],
+)
+def test_that_does_not_say_what_was_unreadable(
+    run: Run, stopped: Path, output: Path, undisturbed: dict[str, object], told: object
+) -> None:
+    """As before it was kept: all was readable, as far as is known."""
+    with_facts(unreadable=told)(stopped)
+    code, out, err = run()
+    assert (code, err) == (0, "")
+    assert "Resuming after epoch 1" in out
+    check(output, undisturbed)
+
+
 def test_on_another_device(
     run: Run, stopped: Path, output: Path, undisturbed: dict[str, object]
 ) -> None:

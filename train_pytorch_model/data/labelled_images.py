@@ -3,8 +3,9 @@
 import math
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from threading import Lock, Semaphore
 
 import numpy as np
@@ -38,6 +39,19 @@ AHEAD_BYTES = 64 << 20
 _UNREAD, _READ, _UNREADABLE = range(3)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What is known of the n images of a data set because they have been read.
+
+    Attributes:
+        checksums: (n,) uint32, of each image's file; 0 where it has not been read, or cannot be.
+        unreadable: index → why, of each that cannot be read.
+    """
+
+    checksums: NDArray[np.uint32]
+    unreadable: Mapping[int, str]
+
+
 class LabelledImages:
     """The n images of a data set whose images all have a label.
 
@@ -50,7 +64,6 @@ class LabelledImages:
         image_set: the images, readable or not.
         size: (height, width) in pixels, of each.
         labels: (n,) int64, indices into ``image_set.schema.classes``.
-        checksums: (n,) uint32, of each image's file; 0 where it has not been read yet.
         all_in_memory: whether each image is in memory once it has been read.
         file: where those are kept that are not in memory; None where they are not.
     """
@@ -60,8 +73,8 @@ class LabelledImages:
         image_set: ImageSet,
         size: tuple[int, int],
         rows: Tensor,
-        file: PixelFile | None = None,
-        expected_checksums: NDArray[np.uint32] | None = None,
+        file: PixelFile | None,
+        before: Found,
     ) -> None:
         count = len(image_set)
         self.image_set = image_set
@@ -69,14 +82,13 @@ class LabelledImages:
         self.labels = torch.from_numpy(image_set.labels)
         self.all_in_memory = len(rows) == count
         self.file = file
-        self.checksums = np.zeros(count, np.uint32)
-        if expected_checksums is not None:
-            self.checksums[:] = expected_checksums
+        self._checksums = before.checksums.copy()
         self._rows = rows
         self._ahead: dict[int, Tensor] = {}
         self._outcomes = np.full(count, _UNREAD, np.uint8)
         self._sizes: Counter[tuple[int, int]] = Counter()
-        self._why: dict[int, str] = {}
+        self._why = dict(before.unreadable)
+        self._outcomes[list(self._why)] = _UNREADABLE
         self._changed: set[int] = set()
         self._lock = Lock()
         self._processors = decoders(size)
@@ -98,6 +110,12 @@ class LabelledImages:
         return tuple(f"{self.image_set.file(i)}: {self._why[i]}" for i in sorted(self._why))
 
     @property
+    def found(self) -> Found:
+        """What is known by now; a copy, as threads that read images go on to change it."""
+        with self._lock:
+            return Found(self._checksums.copy(), dict(self._why))
+
+    @property
     def images_per_category(self) -> dict[str, int]:
         """How many readable images each declared category has, by name."""
         counts = np.bincount(self.labels.numpy()[self._outcomes != _UNREADABLE])
@@ -107,7 +125,7 @@ class LabelledImages:
     def read_in_background(self) -> None:
         """Begin to read all images at leisure, if all of them can be kept in memory."""
         if self.all_in_memory:
-            self._background = self._ahead_of(np.arange(len(self)), 0)
+            self._background = self._ahead_of(np.flatnonzero(self._outcomes == _UNREAD), 0)
 
     def check(self) -> None:
         """End the run as soon as it is known that it must end.
@@ -195,7 +213,7 @@ class LabelledImages:
                 pixels = torch.from_numpy(decoded(content, self.image_set, index))
         except UnreadableImageError as error:
             with self._lock:
-                if self.checksums[index]:  # it has been read before, in this run or another
+                if self._checksums[index]:  # it has been read before, in this run or another
                     self._changed.add(index)
                 else:
                     self._outcomes[index], self._why[index] = _UNREADABLE, str(error)
@@ -205,11 +223,11 @@ class LabelledImages:
             self._keep(index, pixels)
         checksum = zlib.crc32(content) or 1
         with self._lock:
-            if self.checksums[index] not in (0, checksum):
+            if self._checksums[index] not in (0, checksum):
                 self._changed.add(index)
             if self._outcomes[index] == _UNREAD:
                 self._sizes[pixels.shape[0], pixels.shape[1]] += 1
-            self._outcomes[index], self.checksums[index] = _READ, checksum
+            self._outcomes[index], self._checksums[index] = _READ, checksum
             if right and index >= len(self._rows):
                 self._ahead[index] = pixels
 
@@ -257,7 +275,7 @@ def open_labelled_images(
     image_set: ImageSet,
     cache: str,
     budget: MemoryBudget,
-    expected_checksums: NDArray[np.uint32] | None = None,
+    before: Found | None = None,
 ) -> LabelledImages:
     """The images of a data set, of which one has been decoded: it tells the size of all.
 
@@ -265,20 +283,22 @@ def open_labelled_images(
         image_set: the images, all of which have a label.
         cache: where decoded images are kept; see ``memory.kept_pixels``.
         budget: of memory.
-        expected_checksums: (n,) uint32, those of an earlier run; 0 where it had read no image.
+        before: what an earlier run has found: images that have changed since end this one, and
+            those that it could not read stay left out, as it went on without them.
 
     Raises:
         InvalidDatasetError: no image can be read.
     """
-    size = _first_size(image_set)
+    before = before or Found(np.zeros(len(image_set), np.uint32), {})
+    size = _first_size(image_set, before.unreadable)
     rows, file = kept_pixels(len(image_set), size, cache, budget)
-    images = LabelledImages(image_set, size, rows, file, expected_checksums)
+    images = LabelledImages(image_set, size, rows, file, before)
     if size == (0, 0):
         images.finish()
     return images
 
 
-def _first_size(image_set: ImageSet) -> tuple[int, int]:
+def _first_size(image_set: ImageSet, left_out: Mapping[int, str]) -> tuple[int, int]:
     """(height, width) of the first image that can be read; (0, 0) where none can."""
     sizes: dict[int, tuple[int, int]] = {}
 
@@ -287,14 +307,14 @@ def _first_size(image_set: ImageSet) -> tuple[int, int]:
             pixels = read_pixels(image_set, index)
             sizes[index] = pixels.shape[0], pixels.shape[1]
 
-    order = np.arange(len(image_set))
+    order = np.delete(np.arange(len(image_set)), list(left_out))
     with closing(ReadAhead(read, order, room=READERS)) as reading:
-        for index in range(len(order)):
-            if not reading.wait(order[index : index + 1], PATIENCE_S):
+        for place, index in enumerate(order.tolist()):
+            if not reading.wait(order[place : place + 1], PATIENCE_S):
                 raise _stalled(image_set, index)
             if index in sizes:
                 return sizes[index]
-            reading.release(order[index : index + 1])
+            reading.release(order[place : place + 1])
     return 0, 0
 
 
