@@ -82,7 +82,8 @@ def resume(checkpoint: Checkpoint, saved: Saved, state: TrainState, batches: int
         saved: what it holds.
         state: of a run that begins.
         batches: how many there are in an epoch.
-        on: what this run computes on; of another device, a warning says what that means.
+        on: what this run computes on, ``Runtime.rounding``; of another, a warning says what that
+            means.
     """
     try:
         state.restore(saved.facts, saved.tensors)
@@ -101,7 +102,7 @@ def writing(checkpoint: Checkpoint, on: str, *data_sets: LabelledImages) -> Writ
 
     Args:
         checkpoint: of the run.
-        on: what the run computes on, for people.
+        on: what the run computes on, ``Runtime.rounding``.
         data_sets: its images.
     """
 

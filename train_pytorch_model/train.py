@@ -97,7 +97,7 @@ def train(job: Job) -> Fit:
         layout = runtime.memory_format(training.size)
         state = new_state(net.to(runtime.device).to(memory_format=layout), job.params)
         if saved is not None:
-            resume(checkpoint, saved, state, len(training) // batch_size, runtime.name)
+            resume(checkpoint, saved, state, len(training) // batch_size, runtime.rounding)
             del saved
         result = _fit(job, runtime, state, training, validation, checkpoint)
     _warn_of_what_was_found(training, validation)
@@ -152,7 +152,7 @@ def _fit(
     validated = ValidationBatches(source_of(validation, runtime.device), batches.batch_size, layout)
     table = EpochTable(params.epochs, len(batches) * batches.batch_size, job.print_frequency)
     table.resume(state.epoch, state.sums.images)
-    write = writing(checkpoint, runtime.name, training, validation)
+    write = writing(checkpoint, runtime.rounding, training, validation)
     try:
         with (
             open_sinks(table, asdict(params), runtime.tracked, state.history) as sink,

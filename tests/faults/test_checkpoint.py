@@ -16,6 +16,7 @@ import torch
 
 from tests.conftest import Arguments, class_folders, create, picture
 from tests.faults.runs import content
+from tests.test_output import train_in_process
 from train_pytorch_model import recovery
 from train_pytorch_model.cli import main
 from train_pytorch_model.engine import fit
@@ -513,6 +514,21 @@ def test_on_another_device(
     assert "warning: trained_model: it was begun on CPU, 99 threads and goes on on CPU, " in err
     assert "Resuming after epoch 1" in out
     check(output, undisturbed)
+
+
+def test_on_another_kind_of_processor(
+    stopped: Path, arguments: Arguments, output: Path, undisturbed: dict[str, object]
+) -> None:
+    """Which rounds differently, whatever its device is called."""
+    done = train_in_process(arguments, env={**os.environ, "ATEN_CPU_CAPABILITY": "default"})
+    assert done.returncode == 0, done.stderr
+    name, here = f"CPU, {torch.get_num_threads()} threads", torch.backends.cpu.get_cpu_capability()
+    assert done.stderr == (
+        f"warning: trained_model: it was begun on {name}, {here} and goes on on {name}, DEFAULT: "
+        "last bits may differ.\n"
+    )
+    assert f"validating on 6, on {name}.\n" in done.stdout
+    assert content(output).keys() == undisturbed.keys()
 
 
 def test_none_is_kept_when_the_loss_is_not_finite(run: Run, output: Path) -> None:

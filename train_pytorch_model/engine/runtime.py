@@ -32,6 +32,13 @@ class Runtime:
     tracked: bool
     bfloat16: bool = False
 
+    @property
+    def rounding(self) -> str:
+        """The name, and what else decides how a sum is rounded."""
+        if self.device.type != "cpu":
+            return self.name
+        return f"{self.name}, {torch.backends.cpu.get_cpu_capability()}"
+
     def precision(self) -> AbstractContextManager[object]:
         """Within the context, a network computes in the precision of the run."""
         if self.bfloat16:
