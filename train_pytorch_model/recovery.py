@@ -74,7 +74,7 @@ def find(checkpoint: Checkpoint, job: Job, net: nn.Module) -> Saved | None:
     return saved
 
 
-def resume(checkpoint: Checkpoint, saved: Saved, state: TrainState, batches: int, on: str) -> None:
+def resume(checkpoint: Checkpoint, saved: Saved, state: TrainState, batches: int, on: str) -> str:
     """Bring ``state`` to where the run before was, and say so.
 
     Args:
@@ -84,17 +84,23 @@ def resume(checkpoint: Checkpoint, saved: Saved, state: TrainState, batches: int
         batches: how many there are in an epoch.
         on: what this run computes on, ``Runtime.rounding``; of another, a warning says what that
             means.
+
+    Returns:
+        What the last epoch is computed on: ``on``, or what the run before says where that was over.
     """
     try:
         state.restore(saved.facts, saved.tensors)
     except ValueError as error:
         _set_aside(checkpoint, error)
-        return
+        return on
     of = f" of {batches}" if state.batches else ""
     say(f"Resuming {state.position}{of}, from the checkpoint of {saved.written}.")
     was = str(saved.facts.get("device"))
+    if state.ended is not None:
+        return was
     if was != on:
         warn(f"trained_model: it was begun on {was} and goes on on {on}: last bits may differ.")
+    return on
 
 
 def writing(checkpoint: Checkpoint, on: str, *data_sets: LabelledImages) -> Write:

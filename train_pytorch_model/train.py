@@ -96,13 +96,14 @@ def train(job: Job) -> Fit:
     with memory_for(_too_large(batch_size)), without_warnings():
         layout = runtime.memory_format(training.size)
         state = new_state(net.to(runtime.device).to(memory_format=layout), job.params)
+        trained_on = runtime.rounding
         if saved is not None:
-            resume(checkpoint, saved, state, len(training) // batch_size, runtime.rounding)
+            trained_on = resume(checkpoint, saved, state, len(training) // batch_size, trained_on)
             del saved
-        result = _fit(job, runtime, state, training, validation, checkpoint)
+        result = _fit(job, runtime, trained_on, state, training, validation, checkpoint)
     _warn_of_what_was_found(training, validation)
 
-    _save(job, inputs, runtime, state.net, training, validation, result, checkpoint)
+    _save(job, inputs, trained_on, state.net, training, validation, result, checkpoint)
     say(
         f"Stopped because {result.stopped_because}. The model of epoch {result.best.epoch} "
         f"(validation loss {result.best.validation_loss:.4f}, top-1 accuracy "
@@ -136,6 +137,7 @@ def _check_sizes(
 def _fit(
     job: Job,
     runtime: Runtime,
+    trained_on: str,
     state: TrainState,
     training: LabelledImages,
     validation: LabelledImages,
@@ -152,7 +154,7 @@ def _fit(
     validated = ValidationBatches(source_of(validation, runtime.device), batches.batch_size, layout)
     table = EpochTable(params.epochs, len(batches) * batches.batch_size, job.print_frequency)
     table.resume(state.epoch, state.sums.images)
-    write = writing(checkpoint, runtime.rounding, training, validation)
+    write = writing(checkpoint, trained_on, training, validation)
     try:
         with (
             open_sinks(table, asdict(params), runtime.tracked, state.history) as sink,
@@ -177,7 +179,7 @@ def _fit(
 def _save(
     job: Job,
     inputs: Inputs,
-    runtime: Runtime,
+    trained_on: str,
     net: nn.Module,
     training: LabelledImages,
     validation: LabelledImages,
@@ -193,7 +195,7 @@ def _save(
     weights = original_state_dict(net, unreached_weight(job, steps, result.best.epoch))
     first = samples(take(inputs.training, training.readable[:3]))
     schema = inputs.training.schema.document
-    summary = _summary(job, runtime, spec.model_name, training, validation, result)
+    summary = _summary(job, trained_on, spec.model_name, training, validation, result)
     advice = _KEPT if checkpoint.finished else None
     try:
         with whole_directory(job.trained_model, "trained_model", advice) as folder:
@@ -285,7 +287,7 @@ def _announce(
 
 def _summary(
     job: Job,
-    runtime: Runtime,
+    trained_on: str,
     model: str,
     training: LabelledImages,
     validation: LabelledImages,
@@ -296,7 +298,7 @@ def _summary(
         "model_name": model,
         "parameters": asdict(job.params),
         "warmup_epochs": job.warmup_epochs,
-        "device": runtime.name,
+        "device": trained_on,
         "datasets": {
             images.image_set.port: {
                 "images": len(images.readable),

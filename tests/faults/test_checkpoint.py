@@ -424,6 +424,29 @@ def test_an_output_that_was_put_there_in_part(
     check(output, undisturbed)
 
 
+def test_an_output_that_another_machine_has_put_there_in_part(
+    run: Run,
+    arguments: Arguments,
+    output: Path,
+    undisturbed: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Is finished too, and says what the model was trained on; nothing is computed anew."""
+    output.mkdir()
+    with monkeypatch.context() as patch:
+        fill_disk(patch)
+        run()
+    copy = shutil.copytree(output / ".checkpoint", output.with_name("copy"))
+    assert run()[0] == 0
+    (output / "_meta.yaml").unlink()
+    copy.rename(output / ".checkpoint")
+    threads = str(torch.get_num_threads() + 1)
+    done = train_in_process(arguments, env={**os.environ, "OMP_NUM_THREADS": threads})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"on CPU, {threads} threads." in done.stdout
+    check(output, undisturbed)
+
+
 def test_an_output_with_something_else_in_it(
     run: Run, output: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
