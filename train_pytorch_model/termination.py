@@ -17,6 +17,8 @@ from typing import NoReturn
 GRACE_S = 10
 """Seconds from SIGTERM to the end of the process, whatever it is doing."""
 
+NOTHING = "nothing is written"
+
 WORDS = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupted"}
 
 
@@ -28,7 +30,7 @@ class TerminatedError(BaseException):
         message: what is kept of the run, for its user.
     """
 
-    def __init__(self, number: int, message: str = "nothing is written") -> None:
+    def __init__(self, number: int, message: str = NOTHING) -> None:
         super().__init__(number, message)
         self.number = number
         self.message = message

@@ -1,6 +1,7 @@
 """The story of a run: read → check → fit → write."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ from train_pytorch_model.recovery import find, found_before, identity, resume, w
 from train_pytorch_model.report.console import EpochTable, say, warn
 from train_pytorch_model.report.history import write_history, write_summary
 from train_pytorch_model.report.sinks import open_sinks
-from train_pytorch_model.termination import TerminatedError
+from train_pytorch_model.termination import NOTHING, TerminatedError, deferred
 
 
 @dataclass(frozen=True)
@@ -93,22 +94,24 @@ def train(job: Job) -> Fit:
     runtime.prepare(training.size)
     _announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
 
-    with memory_for(_too_large(batch_size)), without_warnings():
-        layout = runtime.memory_format(training.size)
-        state = new_state(net.to(runtime.device).to(memory_format=layout), job.params)
-        trained_on = runtime.rounding
-        if saved is not None:
-            trained_on = resume(checkpoint, saved, state, len(training) // batch_size, trained_on)
-            del saved
-        result = _fit(job, runtime, trained_on, state, training, validation, checkpoint)
-    _warn_of_what_was_found(training, validation)
-
-    _save(job, inputs, trained_on, state.net, training, validation, result, checkpoint)
-    say(
-        f"Stopped because {result.stopped_because}. The model of epoch {result.best.epoch} "
-        f"(validation loss {result.best.validation_loss:.4f}, top-1 accuracy "
-        f"{result.best.validation_top1:.1%}) is in {job.trained_model}"
-    )
+    with _telling_what_is_kept(checkpoint):
+        with memory_for(_too_large(batch_size)), without_warnings():
+            layout = runtime.memory_format(training.size)
+            state = new_state(net.to(runtime.device).to(memory_format=layout), job.params)
+            on = runtime.rounding
+            if saved is not None:
+                on = resume(checkpoint, saved, state, len(training) // batch_size, on)
+                del saved
+            result = _fit(job, runtime, on, state, training, validation, checkpoint)
+        _warn_of_what_was_found(training, validation)
+        _save(job, inputs, on, state.net, training, validation, result, checkpoint)
+    with deferred():  # the output is whole: a signal has nothing to end any more
+        checkpoint.remove_all()
+        say(
+            f"Stopped because {result.stopped_because}. The model of epoch {result.best.epoch} "
+            f"(validation loss {result.best.validation_loss:.4f}, top-1 accuracy "
+            f"{result.best.validation_top1:.1%}) is in {job.trained_model}"
+        )
     return result
 
 
@@ -132,6 +135,17 @@ def _check_sizes(
     check_batch(untrained, classes, batch_size, training_size, inputs.training.port)
     if validation_size != training_size:
         check_batch(untrained, classes, 2, validation_size, inputs.validation.port)
+
+
+@contextmanager
+def _telling_what_is_kept(checkpoint: Checkpoint) -> Iterator[None]:
+    """Within the block, a run that is ended by a signal says so where it can be gone on with."""
+    try:
+        yield
+    except TerminatedError as error:
+        if checkpoint.there and error.message == NOTHING:
+            raise TerminatedError(error.number, AGAIN) from error
+        raise
 
 
 def _fit(
@@ -186,7 +200,7 @@ def _save(
     result: Fit,
     checkpoint: Checkpoint,
 ) -> None:
-    """Write the output; the checkpoint goes when that is whole."""
+    """Write the output."""
     training.finish()  # a run that was stopped after its last epoch has read no image
     validation.finish()
     image_column = inputs.training.schema.image_column
@@ -197,14 +211,10 @@ def _save(
     schema = inputs.training.schema.document
     summary = _summary(job, trained_on, spec.model_name, training, validation, result)
     advice = _KEPT if checkpoint.finished else None
-    try:
-        with whole_directory(job.trained_model, "trained_model", advice) as folder:
-            write_trained_model(folder, spec, weights, inputs.labels, schema, first)
-            write_history(folder, result.history)
-            write_summary(folder, summary)
-    except TerminatedError as error:
-        raise TerminatedError(error.number, AGAIN) from error
-    checkpoint.remove_all()
+    with whole_directory(job.trained_model, "trained_model", advice) as folder:
+        write_trained_model(folder, spec, weights, inputs.labels, schema, first)
+        write_history(folder, result.history)
+        write_summary(folder, summary)
 
 
 _KEPT = (

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from tests.conftest import Arguments, class_folders, create, picture
 from tests.faults.runs import content
 from tests.test_output import train_in_process
 from train_pytorch_model import recovery
+from train_pytorch_model import train as story
 from train_pytorch_model.cli import main
 from train_pytorch_model.engine import fit
 from train_pytorch_model.ports import checkpoint as file
@@ -525,6 +527,70 @@ def test_that_does_not_say_what_was_unreadable(
     assert (code, err) == (0, "")
     assert "Resuming after epoch 1" in out
     check(output, undisturbed)
+
+
+def interrupting(monkeypatch: pytest.MonkeyPatch, where: object, name: str) -> None:
+    """Let Ctrl-C come, once, when a function is called; it comes before the function begins."""
+    really = getattr(where, name)
+
+    def interrupted(*args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(where, name, really)
+        os.kill(os.getpid(), signal.SIGINT)
+        return really(*args, **options)
+
+    monkeypatch.setattr(where, name, interrupted)
+
+
+@pytest.mark.parametrize("minutes", [2, 0])
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [(fit, "Fit"), (story, "_warn_of_what_was_found"), (story, "write_history")],
+    ids=["after the last step", "after training", "while the output is written"],
+)
+def test_a_signal_when_all_is_trained(
+    run: Run,
+    output: Path,
+    undisturbed: dict[str, object],
+    monkeypatch: pytest.MonkeyPatch,
+    where: object,
+    name: str,
+    minutes: int,
+) -> None:
+    """Ends the run, which says how to go on where there is something to go on from."""
+    interrupting(monkeypatch, where, name)
+    code, _, err = run({"--checkpoint-minutes": minutes})
+    message = "run the same command again to go on" if minutes else "nothing is written"
+    assert (code, err) == (130, f"interrupted; {message}\n")
+    assert not output.exists()
+    code, out, err = run({"--checkpoint-minutes": minutes})
+    assert (code, err) == (0, "")
+    assert ("Resuming after epoch 3" in out) == bool(minutes)
+    check(output, undisturbed)
+
+
+def test_a_signal_when_the_output_is_whole(
+    run: Run, output: Path, undisturbed: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Has nothing to end any more."""
+    interrupting(monkeypatch, file.Checkpoint, "remove_all")
+    code, out, err = run()
+    assert (code, err) == (0, "")
+    assert "Stopped because all 3 epochs are done." in out
+    check(output, undisturbed)
+
+
+def test_a_second_signal(run: Run, stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends the run at once; what was kept before is there still, and the run says so."""
+
+    def impatient(*_: object) -> NoReturn:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("nobody waits for this")
+
+    monkeypatch.setattr(fit, "train_step", impatient)
+    code, _, err = run()
+    assert (code, err) == (130, "interrupted; run the same command again to go on\n")
+    assert stopped.exists()
 
 
 def test_on_another_device(

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train_pytorch_model.engine.state import TrainState
 from train_pytorch_model.report.console import warn
-from train_pytorch_model.termination import TerminatedError, deferred, requested
+from train_pytorch_model.termination import NOTHING, TerminatedError, deferred, requested
 
 COST_RATIO = 40
 """A checkpoint is this many times as old as it took, at least, before the next: 2.5 % of a run.
@@ -21,7 +21,6 @@ not counted: training goes on meanwhile.
 """
 
 AGAIN = "run the same command again to go on"
-NOTHING = "nothing is written"
 
 Copy = tuple[Mapping[str, Any], Mapping[str, Tensor]]
 """Of a state; see ``TrainState.snapshot``."""
@@ -65,14 +64,8 @@ class Checkpoints:
         self._keep_if_older(state, 0)
 
     def finish(self, state: TrainState) -> None:
-        """After the last epoch: the next run has only the model to write.
-
-        Raises:
-            TerminatedError: a signal has come; the state is written.
-        """
-        kept = self._keep_now(state.result)
-        if number := requested():
-            raise TerminatedError(number, AGAIN if kept else NOTHING)
+        """After the last epoch: the next run has only the model to write."""
+        self._keep_now(state.result)
 
     def close(self) -> None:
         """Wait for what is being written."""
@@ -133,7 +126,10 @@ class Checkpoints:
 def keeping(write: Write, every_s: float) -> Iterator[Checkpoints]:
     """The checkpoints of a run, every ``every_s`` seconds or, where that is 0, none.
 
-    Within the block, a signal waits for the next step.
+    Within the block, a signal waits for the next step; after the last, for the end of the block.
+
+    Raises:
+        TerminatedError: a signal has come.
     """
     checkpoints = Checkpoints(write if every_s else None, every_s)
     with deferred():
@@ -141,3 +137,5 @@ def keeping(write: Write, every_s: float) -> Iterator[Checkpoints]:
             yield checkpoints
         finally:
             checkpoints.close()
+    if number := requested():
+        raise TerminatedError(number)

@@ -59,6 +59,7 @@ class Checkpoint:
     """The checkpoint that the run of one job into one output has or will have.
 
     Attributes:
+        there: whether it is known that a run can go on from it.
         finished: whether it is known to hold all that the output is made of.
 
     Args:
@@ -70,7 +71,7 @@ class Checkpoint:
         inside, beside = _folders(output)
         self.folder = inside if inside.parent.is_dir() and not beside.is_dir() else beside
         self.identity = dict(identity)
-        self.finished = False
+        self.there = self.finished = False
         canonical = json.dumps(self.identity, sort_keys=True).encode()
         self._places = (inside, beside)
         self._name = hashlib.sha256(canonical).hexdigest()[:16] + ENDING
@@ -103,7 +104,7 @@ class Checkpoint:
                 partial.unlink(missing_ok=True)
                 self.folder.rmdir()  # if that was the first
             raise
-        self.finished = facts.get("finished") is True
+        self.there, self.finished = True, facts.get("finished") is True
         _flush_if_possible(self.folder)
 
     def read(self) -> Saved | None:
@@ -115,6 +116,7 @@ class Checkpoint:
         """
         path = next((p for p in self._of_name() if p.exists()), None)
         saved = None if path is None else _read(path)
+        self.there = saved is not None
         self.finished = saved is not None and saved.facts.get("finished") is True
         return saved
 
@@ -159,7 +161,7 @@ class Checkpoint:
         Raises:
             OSError: it cannot be renamed.
         """
-        self.finished = False
+        self.there = self.finished = False
         path = next(p for p in self._of_name() if p.exists())
         return path.rename(path.with_suffix(DAMAGED))
 
@@ -169,6 +171,7 @@ class Checkpoint:
         Raises:
             OSError: it cannot be removed.
         """
+        self.there = self.finished = False
         for path in self._of_name():
             path.unlink(missing_ok=True)
             with suppress(OSError):  # another job's checkpoint is in it, or it was not there
