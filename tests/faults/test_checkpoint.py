@@ -1,5 +1,6 @@
 """What becomes of a checkpoint: used by the job that it is of, never by another, never in part."""
 
+import csv
 import errno
 import json
 import os
@@ -25,6 +26,7 @@ from train_pytorch_model.engine import fit
 from train_pytorch_model.ports import checkpoint as file
 from train_pytorch_model.ports import patience
 from train_pytorch_model.ports.state_dict import load_state_dict, save_state_dict
+from train_pytorch_model.report import console
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -278,6 +280,7 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) ->
         *(without("best.fc.bias"), without("net.fc.bias"), without("sums"), without("random.cpu")),
         *(with_facts(format=2), with_facts(history=3), with_facts(history=[{"epoch": 1}])),
         *(with_facts(batches=-1), with_facts(images="x"), with_facts(elapsed=None)),
+        *(with_facts(trained="x"), with_facts(trained=0.0)),
         with_facts(finished=True, ended="yesterday"),
     ],
 )
@@ -577,6 +580,41 @@ def test_a_signal_when_the_output_is_whole(
     assert (code, err) == (0, "")
     assert "Stopped because all 3 epochs are done." in out
     check(output, undisturbed)
+
+
+def test_a_pause_does_not_count_as_training(
+    run: Run, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does validation: a run that is stopped in it trains as fast as it trained."""
+    with monkeypatch.context() as patch:
+        interrupting(patch, fit, "Sums")
+        evaluate = fit.evaluate
+        patch.setattr(fit, "evaluate", lambda *given: (time.sleep(2), evaluate(*given))[1])
+        code, _, err = run()
+    assert code == 130
+    assert "go on in epoch 1 after batch 3" in err
+    assert run()[0] == 0
+    with open(output / "history.csv", encoding="utf-8", newline="") as history:
+        row = next(csv.DictReader(history))
+    assert 12 / float(row["images_per_second"]) <= float(row["seconds"]) - 2
+
+
+@pytest.mark.parametrize(("name", "initial"), [("train_step", [4, 0, 0]), ("Sums", [0, 0])])
+def test_progress_after_a_pause(
+    run: Run, monkeypatch: pytest.MonkeyPatch, name: str, initial: list[int]
+) -> None:
+    """In training or in validation: a bar begins where the run was, and ends at all images."""
+    with monkeypatch.context() as patch:
+        interrupting(patch, fit, name)
+        assert run()[0] == 130
+    bars = []
+    really = console.progress_bar
+    monkeypatch.setattr(
+        console, "progress_bar", lambda *given: bars.append(really(*given)) or bars[-1]
+    )
+    assert run()[0] == 0
+    assert [(bar.n, bar.total) for bar in bars] == [(12, 12)] * len(initial)
+    assert [bar.initial for bar in bars] == initial
 
 
 def test_a_second_signal(run: Run, stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:

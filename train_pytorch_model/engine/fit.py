@@ -88,7 +88,8 @@ def fit(
         epoch = state.epoch
         rate = learning_rate(epoch, params.epochs, params.learning_rate, warmup_epochs)
         train_epoch(state, training, rate, sink, checkpoints, precision)
-        trained = time.perf_counter()
+        if state.trained_s is None:  # else the run was stopped while it validated
+            state.trained_s = time.perf_counter() - state.started
         training_loss, training_top1, _ = state.sums.means()
         _check_finite(training_loss, "training", epoch, params)
         validation_loss, top1, top5 = evaluate(state, validation, checkpoints)
@@ -101,7 +102,7 @@ def fit(
             validation_loss=validation_loss,
             validation_top1=top1,
             validation_top5=top5,
-            images_per_second=state.sums.images / (trained - state.started),
+            images_per_second=state.sums.images / state.trained_s,
             seconds=time.perf_counter() - state.started,
             best=is_better(validation_loss, state.best_loss),
         )

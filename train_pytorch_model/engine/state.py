@@ -32,6 +32,7 @@ class TrainState:
         history: the epochs that are over; exactly one of them is ``best``, if there are any.
         best_weights: the state dict of that one, which nothing changes.
         started: when the running epoch began, on the clock of ``time.perf_counter``.
+        trained_s: the seconds that its training took; None while it is trained.
         ended: when the last epoch was over, in UTC; None before that.
     """
 
@@ -43,6 +44,7 @@ class TrainState:
     history: list[EpochMetrics] = field(default_factory=list)
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
+    trained_s: float | None = None
     ended: datetime | None = None
 
     @property
@@ -69,7 +71,8 @@ class TrainState:
             self.history = [replace(past, best=False) for past in self.history]
         self.history.append(metrics)
         self.stopping.should_stop(metrics.validation_loss)
-        self.batches, self.sums, self.started = 0, Sums(), time.perf_counter()
+        self.batches, self.sums, self.trained_s = 0, Sums(), None
+        self.started = time.perf_counter()
 
     def snapshot(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """A copy, on the CPU, of everything that a run needs to go on.
@@ -79,7 +82,7 @@ class TrainState:
         """
         facts: dict[str, Any] = {"finished": False, "history": self._rows()}
         facts |= {"batches": self.batches, "images": self.sums.images}
-        facts |= {"elapsed": time.perf_counter() - self.started}
+        facts |= {"elapsed": time.perf_counter() - self.started, "trained": self.trained_s}
         tensors = self._best()
         best_just_now = not self.batches and bool(self.history) and self.history[-1].best
         for name, value in self._changing().items():
@@ -125,8 +128,9 @@ class TrainState:
 
     def _restore_running(self, facts: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         batches, images = _count(facts.get("batches")), _count(facts.get("images"))
-        elapsed = facts.get("elapsed")
-        if not isinstance(elapsed, float):
+        elapsed, trained = facts.get("elapsed"), facts.get("trained")
+        plausible = trained is None or (isinstance(trained, float) and trained > 0)
+        if not isinstance(elapsed, float) or not plausible:
             raise ValueError("does not say how long the run took")
         parameters = dict(self.net.named_parameters())
         moving = {name: p for name, p in parameters.items() if f"momentum.{name}" in tensors}
@@ -147,7 +151,8 @@ class TrainState:
             for name, tensor in self._changing().items():
                 if name.startswith(("net.", "momentum.")):
                     tensor.copy_(values[name])
-        self.batches, self.started = batches, time.perf_counter() - elapsed
+        self.batches, self.trained_s = batches, trained
+        self.started = time.perf_counter() - elapsed
         self.sums = Sums(images, values["sums"].to(self._device))
 
     @property

@@ -50,12 +50,19 @@ def warn(line: str) -> None:
     tqdm.write(f"warning: {printable(line)}", file=Unfailing(sys.stderr))
 
 
-def progress_bar(total: int, what: str) -> "tqdm[NoReturn]":
-    """A progress bar of ``total`` images; in a log file a line every half minute instead."""
+def progress_bar(total: int, what: str, done: int = 0) -> "tqdm[NoReturn]":
+    """A progress bar of ``total`` images; in a log file a line every half minute instead.
+
+    Args:
+        total: how many images there are.
+        what: is done to them.
+        done: how many were done before; they do not count as fast ones.
+    """
     interactive = sys.stderr.isatty()
     return tqdm(
         file=Unfailing(sys.stderr),
         total=total,
+        initial=done,
         desc=what,
         unit=" images",
         leave=False,
@@ -90,9 +97,8 @@ class EpochTable:
         By then that has come from the device by itself: reading the newest would wait for it.
         """
         if self._bar is None:
-            self._bar = progress_bar(self._images, f"epoch {self._epoch + 1}/{self._epochs}")
-            self._bar.update(self._done)
-            self._done = 0
+            what = f"epoch {self._epoch + 1}/{self._epochs}"
+            self._bar = progress_bar(self._images, what, self._done)
         self._batches += 1
         if self._batches % self._print_frequency == 0:
             if self._loss is not None:
@@ -108,7 +114,7 @@ class EpochTable:
         if self._header:
             say(self._header)
             self._header = ""
-        self._epoch = metrics.epoch
+        self._epoch, self._done = metrics.epoch, 0
         say(table_line(metrics, self._epochs))
 
 
