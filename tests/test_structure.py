@@ -25,9 +25,10 @@ MAY_IMPORT = {
     "data": {"errors", "params", "ports"},
     "engine": {"errors", "termination", "params", "report", "data"},
     "recovery": {"errors", "__init__", "job", "ports", "report", "data", "engine"},
+    "summary": {"errors", "job", "report", "data", "engine"},
     "train": {
         *("errors", "termination", "job", "ports", "models", "report", "data", "engine"),
-        "recovery",
+        *("recovery", "summary"),
     },
     "companions": {
         *("errors", "component", "command_line", "params"),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -17,7 +16,7 @@ from train_pytorch_model.engine.fit import MOMENTUM, WEIGHT_DECAY, Fit, fit, new
 from train_pytorch_model.engine.runtime import Runtime, start
 from train_pytorch_model.engine.schedule import decayed, learning_rate
 from train_pytorch_model.engine.state import TrainState
-from train_pytorch_model.errors import DivergedError, examples, quoted, together
+from train_pytorch_model.errors import DivergedError, together
 from train_pytorch_model.job import Job
 from train_pytorch_model.models.network import (
     check_batch,
@@ -44,9 +43,10 @@ from train_pytorch_model.ports.model_directory import (
 from train_pytorch_model.ports.output import check_output, whole_directory
 from train_pytorch_model.ports.patience import answered
 from train_pytorch_model.recovery import find, found_before, identity, resume, writing
-from train_pytorch_model.report.console import EpochTable, say, warn
+from train_pytorch_model.report.console import EpochTable, warn
 from train_pytorch_model.report.history import write_history, write_summary
 from train_pytorch_model.report.sinks import open_sinks
+from train_pytorch_model.summary import announce, announce_end, summary, warn_of_images
 from train_pytorch_model.termination import NOTHING, TerminatedError, deferred
 
 
@@ -92,7 +92,7 @@ def train(job: Job) -> Fit:
     multiply_gradients = runtime.multiplies_weight_gradients(training.size)
     fit_to_sizes(net, inputs.untrained, {training.size, validation.size}, multiply_gradients)
     runtime.prepare(training.size)
-    _announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
+    announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
 
     with _telling_what_is_kept(checkpoint):
         with memory_for(_too_large(batch_size)), without_warnings():
@@ -103,15 +103,11 @@ def train(job: Job) -> Fit:
                 on = resume(checkpoint, saved, state, len(training) // batch_size, on)
                 del saved
             result = _fit(job, runtime, on, state, training, validation, checkpoint)
-        _warn_of_what_was_found(training, validation)
+        warn_of_images(training, validation)
         _save(job, inputs, on, state.net, training, validation, result, checkpoint)
     with deferred():  # the output is whole: a signal has nothing to end any more
         checkpoint.remove_all()
-        say(
-            f"Stopped because {result.stopped_because}. The model of epoch {result.best.epoch} "
-            f"(validation loss {result.best.validation_loss:.4f}, top-1 accuracy "
-            f"{result.best.validation_top1:.1%}) is in {job.trained_model}"
-        )
+        announce_end(job, result)
     return result
 
 
@@ -209,12 +205,12 @@ def _save(
     weights = original_state_dict(net, unreached_weight(job, steps, result.best.epoch))
     first = samples(take(inputs.training, training.readable[:3]))
     schema = inputs.training.schema.document
-    summary = _summary(job, trained_on, spec.model_name, training, validation, result)
+    facts = summary(job, trained_on, spec.model_name, training, validation, result)
     advice = _KEPT if checkpoint.finished else None
     with whole_directory(job.trained_model, "trained_model", advice) as folder:
         write_trained_model(folder, spec, weights, inputs.labels, schema, first)
         write_history(folder, result.history)
-        write_summary(folder, summary)
+        write_summary(folder, facts)
 
 
 _KEPT = (
@@ -252,75 +248,3 @@ def _read_labelled(job: Job, path: Path, port: str) -> ImageSet:
     if left_out:
         warn(f"{port}: {left_out:,} of {len(everything):,} images have no label and are left out.")
     return usable
-
-
-def _warn_of_what_was_found(*data_sets: LabelledImages) -> None:
-    for images in data_sets:
-        if images.unreadable:
-            warn(
-                f"{images.image_set.port}: {len(images.unreadable):,} of {len(images):,} images "
-                f"cannot be read and are left out: {examples(images.unreadable)}."
-            )
-        if images.file is not None and images.file.problem is not None:
-            warn(
-                f"{images.image_set.port}: not all decoded images could be kept in "
-                f"{images.file.folder} ({images.file.problem}); the others were decoded anew in "
-                "each epoch, which takes longer."
-            )
-
-
-def _announce(
-    job: Job, runtime: Runtime, model: str, training: LabelledImages, validation: LabelledImages
-) -> None:
-    """Say what is about to be trained, and what of it is unusual."""
-    height, width = training.size
-    classes = training.image_set.schema.classes
-    say(
-        f"Training {model} for {len(classes)} categories on {len(training):,} images of "
-        f"{width}x{height} pixels, validating on {len(validation):,}, on {runtime.name}."
-    )
-    if training.file is not None:
-        say(
-            f"Decoded training images are kept in a file in {training.file.folder}, which is gone "
-            "when the run ends."
-        )
-    if validation.size != training.size:
-        warn(
-            f"validation images are of {validation.size[1]}x{validation.size[0]} pixels, training "
-            "images of another size; apply the same image transformation to both."
-        )
-    listed = set(training.image_set.labels.tolist())
-    absent = [n for i, n in training.image_set.schema.categories.items() if i not in listed]
-    if absent:
-        warn(f"training_dataset: {len(absent)} categories have no image: {quoted(absent)}.")
-
-
-def _summary(
-    job: Job,
-    trained_on: str,
-    model: str,
-    training: LabelledImages,
-    validation: LabelledImages,
-    result: Fit,
-) -> dict[str, Any]:
-    """The content of ``training.json``."""
-    return {
-        "model_name": model,
-        "parameters": asdict(job.params),
-        "warmup_epochs": job.warmup_epochs,
-        "device": trained_on,
-        "datasets": {
-            images.image_set.port: {
-                "images": len(images.readable),
-                "height": images.size[0],
-                "width": images.size[1],
-                "images_per_category": images.images_per_category,
-                "unreadable": list(images.unreadable),
-            }
-            for images in (training, validation)
-        },
-        "epochs_run": len(result.history),
-        "best_epoch": result.best.epoch,
-        "best_validation_loss": result.best.validation_loss,
-        "stopped_because": result.stopped_because,
-    }

@@ -547,7 +547,7 @@ def interrupting(monkeypatch: pytest.MonkeyPatch, where: object, name: str) -> N
 @pytest.mark.parametrize("minutes", [2, 0])
 @pytest.mark.parametrize(
     ("where", "name"),
-    [(fit, "Fit"), (story, "_warn_of_what_was_found"), (story, "write_history")],
+    [(fit, "Fit"), (story, "warn_of_images"), (story, "write_history")],
     ids=["after the last step", "after training", "while the output is written"],
 )
 def test_a_signal_when_all_is_trained(
@@ -644,18 +644,19 @@ def test_on_another_device(
 
 
 def test_on_another_kind_of_processor(
-    stopped: Path, arguments: Arguments, output: Path, undisturbed: dict[str, object]
+    run: Run, stopped: Path, output: Path, undisturbed: dict[str, object]
 ) -> None:
     """Which rounds differently, whatever its device is called."""
-    done = train_in_process(arguments, env={**os.environ, "ATEN_CPU_CAPABILITY": "default"})
-    assert done.returncode == 0, done.stderr
     name, here = f"CPU, {torch.get_num_threads()} threads", torch.backends.cpu.get_cpu_capability()
-    assert done.stderr == (
-        f"warning: trained_model: it was begun on {name}, {here} and goes on on {name}, DEFAULT: "
-        "last bits may differ.\n"
+    with_facts(device=f"{name}, VSX")(stopped)
+    code, out, err = run()
+    assert code == 0, err
+    assert err == (
+        f"warning: trained_model: it was begun on {name}, VSX and goes on on {name}, {here}: last "
+        "bits may differ.\n"
     )
-    assert f"validating on 6, on {name}.\n" in done.stdout
-    assert content(output).keys() == undisturbed.keys()
+    assert f"validating on 6, on {name}.\n" in out
+    check(output, undisturbed)
 
 
 def test_none_is_kept_when_the_loss_is_not_finite(run: Run, output: Path) -> None:
