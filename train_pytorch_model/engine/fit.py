@@ -88,9 +88,9 @@ def fit(
         epoch = state.epoch
         rate = learning_rate(epoch, params.epochs, params.learning_rate, warmup_epochs)
         train_epoch(state, training, rate, sink, checkpoints, precision)
+        training_loss, training_top1, _ = state.sums.means()  # which waits for the device
         if state.trained_s is None:  # else the run was stopped while it validated
             state.trained_s = time.perf_counter() - state.started
-        training_loss, training_top1, _ = state.sums.means()
         _check_finite(training_loss, "training", epoch, params)
         validation_loss, top1, top5 = evaluate(state, validation, checkpoints)
         _check_finite(validation_loss, "validation", epoch, params)
