@@ -81,20 +81,20 @@ def train(job: Job) -> Fit:
     # The network has copies of the weights.
     inputs = replace(inputs, untrained=replace(inputs.untrained, weights={}))
 
-    budget = MemoryBudget.of_this_machine()
-    training, validation = (
-        open_labelled_images(images, job.cache, budget, found_before(saved, images))
-        for images in (inputs.training, inputs.validation)
-    )
-    validation.read_in_background()
-    batch_size = min(job.params.batch_size, len(training))
-    _check_sizes(inputs, batch_size, training.size, validation.size)
-    multiply_gradients = runtime.multiplies_weight_gradients(training.size)
-    fit_to_sizes(net, inputs.untrained, {training.size, validation.size}, multiply_gradients)
-    runtime.prepare(training.size)
-    announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
-
     with _telling_what_is_kept(checkpoint):
+        budget = MemoryBudget.of_this_machine()
+        training, validation = (
+            open_labelled_images(images, job.cache, budget, found_before(saved, images))
+            for images in (inputs.training, inputs.validation)
+        )
+        validation.read_in_background()
+        batch_size = min(job.params.batch_size, len(training))
+        _check_sizes(inputs, batch_size, training.size, validation.size)
+        multiply_gradients = runtime.multiplies_weight_gradients(training.size)
+        fit_to_sizes(net, inputs.untrained, {training.size, validation.size}, multiply_gradients)
+        runtime.prepare(training.size)
+        announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
+
         with memory_for(_too_large(batch_size)), without_warnings():
             layout = runtime.memory_format(training.size)
             state = new_state(net.to(runtime.device).to(memory_format=layout), job.params)

@@ -21,6 +21,8 @@ from tests.faults.runs import content
 from train_pytorch_model import recovery
 from train_pytorch_model import train as story
 from train_pytorch_model.cli import main
+from train_pytorch_model.data import labelled_images
+from train_pytorch_model.data.decode import UnreadableImageError
 from train_pytorch_model.engine import fit
 from train_pytorch_model.ports import checkpoint as file
 from train_pytorch_model.ports import patience
@@ -511,6 +513,52 @@ def test_images_that_have_become_readable(
     assert "Resuming" in out
     assert err.count("1 of 100 images cannot be read and are left out: cat/000.png: ") == 2
     assert content(output) == expected
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["storage", "category"])
+def test_images_that_are_not_left_out_yet(
+    run: Run, output: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    """Are read again: too many for a run to leave out, they are there again when it goes on."""
+    folder = class_folders(tmp_path / "images", {"cat": 299, "dog": 1}, size=32)
+    good = (folder / "dog/000.png").read_bytes()
+    if not gone:
+        (folder / "dog/000.png").write_bytes(b"no picture yet")
+    changes: dict[str, object] = {"--train-data-path": folder, "--batch-size": 25, "--epochs": 1}
+    with monkeypatch.context() as patch:
+        interrupting(patch, fit, "train_step")
+        interrupted, refused = fit.train_step, []
+
+        def unanswered(_: object, index: int) -> bytes:
+            refused.append(index)
+            raise UnreadableImageError("Transport endpoint is not connected")
+
+        def step(*given: Any) -> Any:
+            if gone:
+                patch.setattr(labelled_images, "read_content", unanswered)
+            time.sleep(0.5)  # for images to be read ahead
+            return interrupted(*given)
+
+        patch.setattr(fit, "train_step", step)
+        code, _, err = run(changes)
+    assert (code, bool(refused)) == (130, gone), err
+    (folder / "dog/000.png").write_bytes(good)
+    code, out, err = run(changes)
+    assert (code, err) == (0, "")
+    assert "Resuming in epoch 1 after batch 1" in out
+    assert json.loads((output / "training.json").read_text())["datasets"]["training_dataset"][
+        "images_per_category"
+    ] == {"cat": 299, "dog": 1}
+
+
+def test_a_signal_while_a_run_that_goes_on_opens_its_images(
+    run: Run, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Says that there is something to go on from still."""
+    interrupting(monkeypatch, story, "open_labelled_images")
+    code, _, err = run()
+    assert (code, err) == (130, "interrupted; run the same command again to go on\n")
+    assert stopped.exists()
 
 
 @pytest.mark.parametrize(

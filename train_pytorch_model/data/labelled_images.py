@@ -45,7 +45,7 @@ class Found:
 
     Attributes:
         checksums: (n,) uint32, of each image's file; 0 where it has not been read, or cannot be.
-        unreadable: index → why, of each that cannot be read.
+        unreadable: index → why, of each that is left out for good, as it cannot be read.
     """
 
     checksums: NDArray[np.uint32]
@@ -88,6 +88,7 @@ class LabelledImages:
         self._outcomes = np.full(count, _UNREAD, np.uint8)
         self._sizes: Counter[tuple[int, int]] = Counter()
         self._why = dict(before.unreadable)
+        self._left_out = dict(before.unreadable)
         self._outcomes[list(self._why)] = _UNREADABLE
         self._changed: set[int] = set()
         self._lock = Lock()
@@ -111,9 +112,13 @@ class LabelledImages:
 
     @property
     def found(self) -> Found:
-        """What is known by now; a copy, as threads that read images go on to change it."""
+        """What is known by now; a copy, as threads that read images go on to change it.
+
+        Unreadable is what ``finish`` has accepted. Before that, images may be too many to leave
+        out, or storage that is gone for a moment: the next run reads them again.
+        """
         with self._lock:
-            return Found(self._checksums.copy(), dict(self._why))
+            return Found(self._checksums.copy(), dict(self._left_out))
 
     @property
     def images_per_category(self) -> dict[str, int]:
@@ -174,6 +179,8 @@ class LabelledImages:
         """
         self._read_rest()
         self._raise_if_wrong()
+        with self._lock:
+            self._left_out = dict(self._why)
 
     @contextmanager
     def _reading(self, order: NDArray[np.int64], largest: int) -> Iterator[ReadAhead]:
