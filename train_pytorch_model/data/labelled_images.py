@@ -14,21 +14,18 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from train_pytorch_model.data.decode import UnreadableImageError, decoded, read_content, read_pixels
+from train_pytorch_model.data.defects import (
+    MAX_UNREADABLE,
+    check_sizes,
+    check_unchanged,
+    check_unreadable,
+)
 from train_pytorch_model.data.memory import MemoryBudget, kept_pixels
 from train_pytorch_model.data.pixel_file import PixelFile
 from train_pytorch_model.data.read_ahead import READERS, ReadAhead, decoders
-from train_pytorch_model.errors import (
-    InvalidDatasetError,
-    StorageTimeoutError,
-    examples,
-    quoted,
-    shortened,
-)
+from train_pytorch_model.errors import StorageTimeoutError, shortened
 from train_pytorch_model.ports.image_set import ImageSet
 from train_pytorch_model.ports.patience import PATIENCE_S
-
-MAX_UNREADABLE = 0.01
-"""The part of a data set that may be left out because it cannot be decoded."""
 
 AHEAD = 2 * READERS
 """The images that are read ahead of their use as fast as possible: two for each reader."""
@@ -178,7 +175,9 @@ class LabelledImages:
             InvalidDatasetError, StorageTimeoutError: as ``batches``.
         """
         self._read_rest()
-        self._raise_if_wrong()
+        check_unchanged(self.image_set, self._changed)
+        check_unreadable(self.image_set, self._why)
+        check_sizes(self.image_set, self._sizes)
         with self._lock:
             self._left_out = dict(self._why)
 
@@ -272,11 +271,6 @@ class LabelledImages:
         with self._lock:
             self._ahead.pop(index, None)
 
-    def _raise_if_wrong(self) -> None:
-        _check_unchanged(self.image_set, self._changed)
-        _check_unreadable(self.image_set, self._why)
-        _check_sizes(self.image_set, self._sizes)
-
 
 def open_labelled_images(
     image_set: ImageSet,
@@ -330,48 +324,4 @@ def _stalled(image_set: ImageSet, index: int) -> StorageTimeoutError:
         f"{image_set.port}: no image could be read for {PATIENCE_S:.0f} s, waiting for "
         f"{shortened(image_set.file(index))!r}, expected the storage to answer; make sure that "
         "it does, and run again."
-    )
-
-
-def _check_unchanged(image_set: ImageSet, changed: set[int]) -> None:
-    if changed:
-        files = [image_set.file(index) for index in sorted(changed)]
-        raise InvalidDatasetError(
-            f"{image_set.port}: {len(files):,} of {len(image_set):,} images have changed since "
-            f"they were first read: {quoted(files)}; expected the same files throughout a run. Put "
-            "them back, or begin anew."
-        )
-
-
-def _check_unreadable(image_set: ImageSet, unreadable: dict[int, str]) -> None:
-    lost = sorted(unreadable)
-    if not lost:
-        return
-    labels = image_set.labels
-    readable = np.delete(labels, lost)
-    emptied = sorted(set(labels[lost]) - set(readable))
-    if len(lost) <= MAX_UNREADABLE * len(image_set) and not emptied:
-        return
-    named = examples(
-        [f"{shortened(image_set.file(i))!r} ({shortened(unreadable[i])})" for i in lost]
-    )
-    classes = [repr(shortened(image_set.schema.classes[i])) for i in emptied]
-    every = f", all those of {examples(classes)} among them" if emptied else ""
-    raise InvalidDatasetError(
-        f"{image_set.port}: {len(lost):,} of {len(image_set):,} images cannot be read{every}; "
-        f"expected at most {MAX_UNREADABLE:.0%}, and some of each category: {named}. Replace or "
-        "remove these files."
-    )
-
-
-def _check_sizes(image_set: ImageSet, sizes: Counter[tuple[int, int]]) -> None:
-    if len(sizes) <= 1:
-        return
-    # Ties in the order of their sizes: the order of reading is the threads'.
-    common = sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
-    counts = examples([f"{count:,} of {width}x{height}" for (height, width), count in common])
-    raise InvalidDatasetError(
-        f"{image_set.port}: images have {len(sizes):,} sizes (width x height): {counts}; expected "
-        "one. Bring them to one size with Init Image Transformation (Resize, then Center crop) and "
-        "Apply Image Transformation."
     )
