@@ -17,8 +17,6 @@ from typing import NoReturn
 GRACE_S = 10
 """Seconds from SIGTERM to the end of the process, whatever it is doing."""
 
-NOTHING = "nothing is written"
-
 WORDS = {signal.SIGTERM: "terminated", signal.SIGINT: "interrupted"}
 
 
@@ -27,13 +25,13 @@ class TerminatedError(BaseException):
 
     Args:
         number: the signal.
-        message: what is kept of the run, for its user.
+        kept: what is kept of the run, for its user; empty: nothing that is known of here.
     """
 
-    def __init__(self, number: int, message: str = NOTHING) -> None:
-        super().__init__(number, message)
+    def __init__(self, number: int, kept: str = "") -> None:
+        super().__init__(number, kept)
         self.number = number
-        self.message = message
+        self.kept = kept
 
     @property
     def exit_code(self) -> int:
@@ -42,7 +40,7 @@ class TerminatedError(BaseException):
 
     def __str__(self) -> str:
         """``terminated; nothing is written``."""
-        return f"{WORDS[signal.Signals(self.number)]}; {self.message}"
+        return f"{WORDS[signal.Signals(self.number)]}; {self.kept or 'nothing is written'}"
 
 
 class _Pending:

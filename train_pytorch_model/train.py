@@ -47,7 +47,7 @@ from train_pytorch_model.report.console import EpochTable, warn
 from train_pytorch_model.report.history import write_history, write_summary
 from train_pytorch_model.report.sinks import open_sinks
 from train_pytorch_model.summary import announce, announce_end, summary, warn_of_images
-from train_pytorch_model.termination import NOTHING, TerminatedError, deferred
+from train_pytorch_model.termination import TerminatedError, deferred
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ def _telling_what_is_kept(checkpoint: Checkpoint) -> Iterator[None]:
     try:
         yield
     except TerminatedError as error:
-        if checkpoint.there and error.message == NOTHING:
+        if checkpoint.there and not error.kept:
             raise TerminatedError(error.number, AGAIN) from error
         raise
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from train_pytorch_model.engine.state import TrainState
 from train_pytorch_model.report.console import warn
-from train_pytorch_model.termination import NOTHING, TerminatedError, deferred, requested
+from train_pytorch_model.termination import TerminatedError, deferred, requested
 
 COST_RATIO = 40
 """A checkpoint is this many times as old as it took, at least, before the next: 2.5 % of a run.
@@ -56,7 +56,7 @@ class Checkpoints:
         """
         if number := requested():
             kept = self._keep_now(state.snapshot)
-            raise TerminatedError(number, f"{AGAIN} {state.position}" if kept else NOTHING)
+            raise TerminatedError(number, f"{AGAIN} {state.position}" if kept else "")
         self._keep_if_older(state, self._every_s)
 
     def epoch(self, state: TrainState) -> None:
