@@ -1,1 +1,1 @@
-"""Speed and quality against others; each prints what the README quotes."""
+"""Speed, memory and quality: against others, and against what is asked for."""

@@ -14,7 +14,7 @@ DATA = Path("/usr/share/datasets/fashion-mnist")
 """Where Debian's package ``dataset-fashion-mnist`` puts its files."""
 
 EXAMPLES = ROOT / "examples" / "fashion_mnist" / "train"
-"""A thousand of its images, in class folders."""
+"""Two thousand of its images, in class folders."""
 
 CLASSES = (
     "T-shirt_top",

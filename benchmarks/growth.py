@@ -1,10 +1,10 @@
 """How does what ours takes grow: with images, their size, their classes, and the model?
 
 ``python -m benchmarks.growth`` prints a table of each: seconds and peak memory against what grows,
-and the slope of a line through both on logarithmic scales: 1 is in proportion, 0 is not at all. All
-but the first table is of whole trainings through the command line, of few images; the time of a
-step is that of the last epoch, in which every image is decoded already. ``--quick`` takes the first
-two rows of each table, to see that it runs.
+and the slope of a line through both on logarithmic scales: 1 is in proportion, 0 is not at all. The
+first two are of reading alone, the others of whole trainings through the command line, of few
+images; the time of a step is that of the last epoch, in which every image is decoded already.
+``--quick`` takes the first two rows of each table, to see that it runs.
 
 Measured on 2026-11-26 on an AMD EPYC, 2 cores, no GPU, that others use too::
 
@@ -54,7 +54,6 @@ Measured on 2026-11-26 on an AMD EPYC, 2 cores, no GPU, that others use too::
 import argparse
 import csv
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
@@ -66,7 +65,7 @@ import numpy as np
 from benchmarks import many_images
 from benchmarks.command_line import exit_code, say, words
 from benchmarks.pipeline import TRAIN, training_flags, write_untrained_model
-from benchmarks.sides import ROOT, Side, run
+from benchmarks.sides import Side, ours_alone, run
 
 ROWS = (1_000, 10_000, 100_000, 1_000_000)
 FORMS = {
@@ -133,7 +132,7 @@ def _measured(args: argparse.Namespace, measure: Callable[[Path], Row]) -> Row:
 
 def _holds(args: argparse.Namespace) -> bool:
     """Measure and print; there is no target."""
-    ours = Side("ours", Path(sys.executable), ROOT, {**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    ours = ours_alone()
     count = 2 if args.quick else None
     write = sys.stdout.write
     for form, write_images in FORMS.items():

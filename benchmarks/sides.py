@@ -44,10 +44,12 @@ class Used:
         seconds: from its start to its end.
         megabytes: its peak of resident memory in units of 2²⁰ bytes, or that of the largest process
             that it started and waited for, whichever is more.
+        processor_seconds: of it, and of the processes that it started and waited for.
     """
 
     seconds: float
     megabytes: float
+    processor_seconds: float
 
 
 def sides(
@@ -70,16 +72,19 @@ def sides(
         raise BenchmarkError(
             f"{python} does not exist; name the environment of the original modules with --classic."
         )
-    ours = {name: value for name, value in os.environ.items() if name not in _THREADS}
+    ours = ours_alone(threads, device)
+    original = {name: value for name, value in ours.environment.items() if name != "PYTHONPATH"}
+    return ours, Side("original", python, work, original)
+
+
+def ours_alone(threads: int | None = None, device: str = "cpu") -> Side:
+    """Ours, where it is compared with itself; see ``sides``."""
+    environment = {name: value for name, value in os.environ.items() if name not in _THREADS}
     if threads is not None:
-        ours["OMP_NUM_THREADS"] = str(threads)
+        environment["OMP_NUM_THREADS"] = str(threads)
     if device == "cpu":
-        ours["CUDA_VISIBLE_DEVICES"] = ""
-    original = {name: value for name, value in ours.items() if name != "PYTHONPATH"}
-    return (
-        Side("ours", Path(sys.executable), ROOT, ours),
-        Side("original", python, work, original),
-    )
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    return Side("ours", Path(sys.executable), ROOT, environment)
 
 
 def run(side: Side, module: str, flags: Sequence[str], log: Path) -> Used:
@@ -104,7 +109,7 @@ def run(side: Side, module: str, flags: Sequence[str], log: Path) -> Used:
     if process.returncode:
         last = "\n".join(log.read_text(errors="replace").splitlines()[-10:])
         raise BenchmarkError(f"{' '.join(command)}\nended with {process.returncode}:\n{last}")
-    return Used(taken, used.ru_maxrss / 1024)
+    return Used(taken, used.ru_maxrss / 1024, used.ru_utime + used.ru_stime)
 
 
 def processor() -> str:
