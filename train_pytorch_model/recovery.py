@@ -82,8 +82,7 @@ def resume(checkpoint: Checkpoint, saved: Saved, state: TrainState, batches: int
         saved: what it holds.
         state: of a run that begins.
         batches: how many there are in an epoch.
-        on: what this run computes on, ``Runtime.rounding``; of another, a warning says what that
-            means.
+        on: what this run computes on, ``Runtime.rounding``; a warning tells of another.
 
     Returns:
         What the last epoch is computed on: ``on``, or what the run before says where that was over.
@@ -99,7 +98,9 @@ def resume(checkpoint: Checkpoint, saved: Saved, state: TrainState, batches: int
     if state.ended is not None:
         return was
     if was != on:
-        warn(f"trained_model: it was begun on {was} and goes on on {on}: last bits may differ.")
+        warn(
+            f"trained_model: it was begun on {was} and goes on on {on}, which may round otherwise."
+        )
     return on
 
 

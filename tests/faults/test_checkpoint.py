@@ -115,8 +115,12 @@ def check(output: Path, expected: dict[str, object], but: set[str] | None = None
         MemoryError(),
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be …"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
     ],
-    ids=["host", "gpu", "allocator"],
+    ids=["host", "gpu", "allocator", "pinned", "cublas", "cudnn", "engine"],
 )
 def test_out_of_memory(
     run: Run,
@@ -696,8 +700,8 @@ def test_on_another_kind_of_processor(
     code, out, err = run()
     assert code == 0, err
     assert err == (
-        f"warning: trained_model: it was begun on {name}, VSX and goes on on {name}, {here}: last "
-        "bits may differ.\n"
+        f"warning: trained_model: it was begun on {name}, VSX and goes on on {name}, {here}, which "
+        "may round otherwise.\n"
     )
     assert f"validating on 6, on {name}.\n" in out
     check(output, undisturbed)

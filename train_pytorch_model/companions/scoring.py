@@ -63,7 +63,8 @@ def score(
     known = _known_columns(images)
     scored = [*(PROBABILITY + label for label in labels), SCORED_LABELS]
     _check_names(images, known, scored)
-    net = for_inference(network(model, labels, seed=0), runtime.device)
+    with memory_for(_TOO_LARGE):
+        net = for_inference(network(model, labels, seed=0), runtime.device)
 
     types = {name: values.type for name, values in known.items()}
     types |= {**dict.fromkeys(scored, pa.float64()), SCORED_LABELS: pa.string()}
@@ -97,8 +98,8 @@ def score(
 
 
 _TOO_LARGE = (
-    "dataset: its images do not fit in memory, even a few at a time; choose a larger compute, or "
-    "smaller images (Apply Image Transformation)."
+    "dataset: its images, even a few at a time, and the network do not fit in memory; choose a "
+    "larger compute, or smaller images (Apply Image Transformation)."
 )
 
 

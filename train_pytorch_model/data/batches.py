@@ -19,8 +19,11 @@ STD = 0.5
 EVALUATION_PIXELS = 256 * 28 * 28
 """Pixels of a batch that is only evaluated: small images take long one by one."""
 
-DEVICE_FRACTION = 0.5
-"""The part of a GPU's free memory that the images of one data set may take."""
+DEVICE_FRACTION = 0.25
+"""The part of a GPU's free memory that the images of one data set, of two, may take.
+
+Training needs the rest, which it has not taken yet; and images that travel cost little.
+"""
 
 SENT_AT_ONCE = 256
 

@@ -22,6 +22,14 @@ FRACTION = 0.5
 FREE_DISK = 0.9
 """The part of the free disk that they may take."""
 
+_NO_MEMORY = (
+    "can't allocate memory",  # the CPU's allocator
+    "CUDA error: out of memory",  # where a page is pinned, or a GPU is entered
+    "STATUS_ALLOC_FAILED",  # cuBLAS and cuDNN
+    "unable to find an engine",  # cuDNN, to which an engine that lacks memory is none
+)
+"""What PyTorch says, in errors of no class of their own, where memory is missing."""
+
 
 def available_bytes() -> int:
     """The memory that this process may still take: the machine's, or its container's if less."""
@@ -74,7 +82,7 @@ def memory_for(message: str) -> Iterator[None]:
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise OutOfMemoryError(message) from error
     except RuntimeError as error:
-        if "can't allocate memory" not in str(error):  # what the CPU's allocator says
+        if not any(words in str(error) for words in _NO_MEMORY):
             raise
         raise OutOfMemoryError(message) from error
 

@@ -9,7 +9,7 @@ import torch
 
 from train_pytorch_model.data.cgroup import cpus
 from train_pytorch_model.engine.launcher import has_metrics_service, world_size
-from train_pytorch_model.errors import UserError
+from train_pytorch_model.errors import UserError, shortened
 
 SMALL_IMAGE = 64
 """Below this edge, in pixels, a CPU is faster with each channel apart (benchmarks.training)."""
@@ -34,9 +34,9 @@ class Runtime:
 
     @property
     def rounding(self) -> str:
-        """The name, and what else decides how a sum is rounded."""
+        """The name, and what else decides how numbers are rounded."""
         if self.device.type != "cpu":
-            return self.name
+            return f"{self.name}, {'bfloat16' if self.bfloat16 else 'float32'}"
         return f"{self.name}, {torch.backends.cpu.get_cpu_capability()}"
 
     def precision(self) -> AbstractContextManager[object]:
@@ -82,8 +82,9 @@ def start(device: str, precision: str = "auto") -> Runtime:
         precision: ``float32``, ``bfloat16``, or ``auto``: bfloat16 on a GPU that has it.
 
     Raises:
-        UserError: ``cuda`` was asked for and there is no GPU; or the run was launched as one of
-            several processes, which is not supported yet.
+        UserError: ``cuda`` was asked for and there is no GPU; PyTorch cannot compute on the one
+            that there is, or not in that precision; or the run was launched as one of several
+            processes, which is not supported yet.
     """
     processes = world_size()
     if processes > 1:
@@ -106,14 +107,43 @@ def start(device: str, precision: str = "auto") -> Runtime:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # a property of the module
     torch.backends.cudnn.benchmark = False
     tracked = has_metrics_service()
+    _use_cpus()
     if device == "cpu" or not available:
-        _use_cpus()
         name = f"CPU, {torch.get_num_threads()} threads"
         return Runtime(torch.device("cpu"), name, tracked, precision == "bfloat16")
-    bfloat16 = precision == "bfloat16" or (
-        precision == "auto" and torch.cuda.is_bf16_supported(including_emulation=False)
-    )
-    return Runtime(torch.device("cuda"), torch.cuda.get_device_name(), tracked, bfloat16)
+    return _on_gpu(precision, tracked)
+
+
+def _on_gpu(precision: str, tracked: bool) -> Runtime:
+    """The runtime of the first GPU.
+
+    Raises:
+        UserError: PyTorch cannot compute on it, or it does not compute in ``precision``.
+    """
+    try:
+        name = torch.cuda.get_device_name()
+        torch.zeros(1, device="cuda")
+    except RuntimeError as error:  # one of a kind that PyTorch is not built for, or in use
+        why = str(error).partition("\n")[0]
+        raise UserError(
+            f"--device: found a GPU on which PyTorch {torch.__version__} cannot compute "
+            f"({shortened(why)}), expected one that it supports and that is free; choose another "
+            "compute, or --device cpu."
+        ) from error
+    # PyTorch has bfloat16 on older GPUs too, but no convolutions in it.
+    has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "bfloat16" and not has_bfloat16:
+        raise UserError(
+            f"--precision is 'bfloat16', found the GPU {name}, which does not compute in it, "
+            "expected one of the year 2020 or newer; leave --precision out, or choose such a one."
+        )
+    # What is said to be float32 is: by default, convolutions round to 10 bits there (TF32).
+    torch.backends.cudnn.allow_tf32 = False
+    # The other ways to compute attention are not deterministic.
+    torch.backends.cuda.enable_flash_sdp(False)
+    torch.backends.cuda.enable_mem_efficient_sdp(False)
+    torch.backends.cuda.enable_cudnn_sdp(False)
+    return Runtime(torch.device("cuda"), name, tracked, has_bfloat16 and precision != "float32")
 
 
 def _keep_freed_memory() -> None:

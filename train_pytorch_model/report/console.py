@@ -1,5 +1,6 @@
 """The run as its user sees it: progress bars, a table line per epoch, and plain lines."""
 
+import math
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -94,16 +95,19 @@ class EpochTable:
     def batch(self, images: int, loss: "Tensor") -> None:
         """Move the bar; at each print interval it shows the loss of the interval before.
 
-        By then that has come from the device by itself: reading the newest would wait for it.
+        By then that has come from the device by itself: reading the newest would wait for it. If it
+        has not, it is still not a number.
         """
         if self._bar is None:
             what = f"epoch {self._epoch + 1}/{self._epochs}"
             self._bar = progress_bar(self._images, what, self._done)
         self._batches += 1
         if self._batches % self._print_frequency == 0:
-            if self._loss is not None:
-                self._bar.set_postfix(loss=f"{self._loss.item():.4f}", refresh=False)
-            self._loss = loss.detach().to("cpu", non_blocking=True)
+            before = math.nan if self._loss is None else self._loss.item()
+            if not math.isnan(before):
+                self._bar.set_postfix(loss=f"{before:.4f}", refresh=False)
+            here = loss.new_full((), math.nan, device="cpu", pin_memory=loss.is_cuda)
+            self._loss = here.copy_(loss.detach(), non_blocking=True)
         self._bar.update(images)
 
     def epoch(self, metrics: EpochMetrics) -> None:
