@@ -177,10 +177,16 @@ def contract_table(component: Component) -> str:
             for p in ports
         ]
     rows += [
-        f"| parameter | `{p.name}` | `{p.flag}` | {p.type.__name__} | {p.default} | {_range(p)} |"
+        f"| parameter | `{p.name}` | `{p.flag}` | {p.type.__name__} | {_default(p)} | {_range(p)} |"
         for p in component.parameters
     ]
     return "\n".join(rows) + "\n"
+
+
+def _default(parameter: Parameter) -> str:
+    if parameter.without_flag == parameter.default:
+        return str(parameter.default)
+    return f"{parameter.default} (a command line without the flag: {parameter.without_flag})"
 
 
 def _range(parameter: Parameter) -> str:

@@ -37,8 +37,8 @@ def probabilities(
     thread each, which is faster than sharing each of them, and much so on a busy machine.
 
     Raises:
-        InvalidDatasetError: images cannot be read, all of which are named; or they are too small
-            for the network.
+        InvalidDatasetError: images cannot be read: all are counted, the first ten named; or
+            they are too small for the network.
     """
     on_gpu = next(net.parameters()).is_cuda
     at_once = 1 if on_gpu else torch.get_num_threads()
@@ -69,7 +69,8 @@ def probabilities(
                 yield result
     if problems:
         raise InvalidDatasetError(
-            f"{images.port}: images that cannot be read, {problems}. Replace or remove these files."
+            f"{images.port}: images that cannot be read, {problems}, expected none; replace or "
+            "remove these files."
         )
 
 

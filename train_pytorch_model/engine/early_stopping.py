@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class EarlyStopping:
     """Counts consecutive epochs whose validation loss did not decrease from the epoch before.
 
-    The first epoch has none before it and counts as a decrease, unless its loss is not a number.
+    The first epoch has none before it and counts as a decrease, unless its loss is not finite.
     A loss that is not a number never counts as a decrease, and one after it always does.
     """
 

@@ -11,8 +11,8 @@ def for_inference(net: nn.Module, device: torch.device) -> nn.Module:
     """``net`` in evaluation mode on ``device``, changed in place to compute the same in less time.
 
     Batch normalisations become part of the convolutions before them, and the channels of a pixel
-    lie side by side. Together that takes 0.6 of the time for images of 224x224 on a CPU (see
-    ``benchmarks/scoring.py``). Outputs differ by rounding alone.
+    lie side by side. Together that takes 0.6 of the time for images of 224x224 on a CPU. Outputs
+    differ by rounding alone.
     """
     net.eval()
     for module in net.modules():

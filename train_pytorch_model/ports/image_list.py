@@ -108,7 +108,7 @@ def parsed_line(line: bytes, port: str) -> dict[str, Any]:
     except ValueError as error:
         raise InvalidDatasetError(
             f"{port}: the line {shortened(line.decode(errors='replace'))!r} of its list of images "
-            f"cannot be read ({shortened(str(error))}); correct it."
+            f"cannot be read ({shortened(str(error))}), expected a JSON object; correct it."
         ) from error
     return row
 

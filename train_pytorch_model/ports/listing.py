@@ -80,8 +80,8 @@ def read_listing(root: Path, port: str, *, private_urls: bool = False) -> Listin
     garbled = [name for name in names if not is_text(name)]
     if garbled:
         raise InvalidDatasetError(
-            f"{port}: {len(garbled):,} images have names that are not UTF-8: {quoted(garbled)}. "
-            "Rename them."
+            f"{port}: {len(garbled):,} images have names that are not UTF-8: {quoted(garbled)}, "
+            "expected such; rename them."
         )
     return Listing(image_set, pa.array([name.encode() for name in names]), lines)
 

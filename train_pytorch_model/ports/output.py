@@ -195,7 +195,8 @@ def _failed(
 ) -> FailedToWriteOutputsError:
     advice = advice or "free space, make it writable or name another, and run again"
     return FailedToWriteOutputsError(
-        f"{port}: {str(path)!r} cannot be written ({reason(error)}); {advice}."
+        f"{port}: {str(path)!r} cannot be written ({reason(error)}), expected a writable folder "
+        f"with space for the output; {advice}."
     )
 
 
