@@ -41,7 +41,7 @@ bench: $(VENV)/.ready-bench .venv-plain/.ready
 		echo "python -m benchmarks.$$words"; \
 		$(BIN)/python -m benchmarks.$$words || missed="$$missed $${words%% *}"; \
 	done; \
-	test -z "$$missed" || { echo "a target is missed, or not known, in:$$missed" >&2; exit 1; }
+	test -z "$$missed" || { echo "a target is missed, or could not be told, in:$$missed" >&2; exit 1; }
 
 check: $(VENV)/.ready-test
 	$(BIN)/ruff check .

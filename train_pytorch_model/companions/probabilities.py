@@ -69,8 +69,8 @@ def probabilities(
                 yield result
     if problems:
         raise InvalidDatasetError(
-            f"{images.port}: images that cannot be read, {problems}, expected none; replace or "
-            "remove these files."
+            f"{images.port}: images that cannot be read, {problems}. Expected images only; "
+            "replace or remove these files."
         )
 
 

@@ -52,7 +52,7 @@ def score(
     Raises:
         InvalidModelDirectoryError: ``trained_model`` is not a trained model.
         InvalidDatasetError: ``dataset`` is not an image directory, or images cannot be read.
-        OutOfMemoryError: a batch of images does not fit in memory.
+        OutOfMemoryError: the network, or a batch of images, does not fit in memory.
         FailedToWriteOutputsError: ``target`` cannot be written.
     """
     check_output(target, "scored_dataset")
@@ -99,7 +99,7 @@ def score(
 
 _TOO_LARGE = (
     "dataset: its images, even a few at a time, and the network do not fit in memory; choose a "
-    "larger compute, or smaller images (Apply Image Transformation)."
+    "larger compute, or, if they are large, smaller images (Apply Image Transformation)."
 )
 
 

@@ -20,9 +20,9 @@ EVALUATION_PIXELS = 256 * 28 * 28
 """Pixels of a batch that is only evaluated: small images take long one by one."""
 
 DEVICE_FRACTION = 0.25
-"""The part of a GPU's free memory that the images of one data set, of two, may take.
+"""The part of a GPU's free memory that the images of each of the two data sets may take.
 
-Training needs the rest, which it has not taken yet; and images that travel cost little.
+Training needs the rest, which it has not taken yet; sending images batch by batch costs little.
 """
 
 SENT_AT_ONCE = 256

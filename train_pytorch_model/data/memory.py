@@ -25,8 +25,8 @@ FREE_DISK = 0.9
 _NO_MEMORY = (
     "can't allocate memory",  # the CPU's allocator
     "CUDA error: out of memory",  # where a page is pinned, or a GPU is entered
-    "STATUS_ALLOC_FAILED",  # cuBLAS and cuDNN
-    "unable to find an engine",  # cuDNN, to which an engine that lacks memory is none
+    "STATUS_ALLOC_FAILED",  # cuBLAS
+    "ALLOCATION_FAILED",  # cuDNN
 )
 """What PyTorch says, in errors of no class of their own, where memory is missing."""
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -121,9 +122,11 @@ def _on_gpu(precision: str, tracked: bool) -> Runtime:
         UserError: PyTorch cannot compute on it, or it does not compute in ``precision``.
     """
     try:
-        name = torch.cuda.get_device_name()
-        torch.zeros(1, device="cuda")
-    except RuntimeError as error:  # one of a kind that PyTorch is not built for, or in use
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # many lines, of a GPU that PyTorch is not built for
+            name = torch.cuda.get_device_name()
+            torch.ones(1, device="cuda")
+    except RuntimeError as error:  # it is such a one, or in use
         why = str(error).partition("\n")[0]
         raise UserError(
             f"--device: found a GPU on which PyTorch {torch.__version__} cannot compute "
@@ -135,7 +138,8 @@ def _on_gpu(precision: str, tracked: bool) -> Runtime:
     if precision == "bfloat16" and not has_bfloat16:
         raise UserError(
             f"--precision is 'bfloat16', found the GPU {name}, which does not compute in it, "
-            "expected one of the year 2020 or newer; leave --precision out, or choose such a one."
+            "expected one of compute capability 8.0 or more; leave --precision out, or choose "
+            "such a one."
         )
     # What is said to be float32 is: by default, convolutions round to 10 bits there (TF32).
     torch.backends.cudnn.allow_tf32 = False

@@ -81,7 +81,7 @@ def read_listing(root: Path, port: str, *, private_urls: bool = False) -> Listin
     if garbled:
         raise InvalidDatasetError(
             f"{port}: {len(garbled):,} images have names that are not UTF-8: {quoted(garbled)}, "
-            "expected such; rename them."
+            "expected UTF-8; rename them."
         )
     return Listing(image_set, pa.array([name.encode() for name in names]), lines)
 

@@ -1,6 +1,5 @@
 """The run as its user sees it: progress bars, a table line per epoch, and plain lines."""
 
-import math
 import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -17,6 +16,9 @@ HEADER = (
     "  epoch  learning rate  training loss   top-1  validation loss   top-1   top-5"
     "   images/s   time"
 )
+
+_ON_ITS_WAY = -1.0
+"""Stands where a loss from the device has not arrived; a loss is not negative."""
 
 
 class Unfailing:
@@ -95,18 +97,17 @@ class EpochTable:
     def batch(self, images: int, loss: "Tensor") -> None:
         """Move the bar; at each print interval it shows the loss of the interval before.
 
-        By then that has come from the device by itself: reading the newest would wait for it. If it
-        has not, it is still not a number.
+        By then that has come from the device by itself: reading the newest would wait for it.
         """
         if self._bar is None:
             what = f"epoch {self._epoch + 1}/{self._epochs}"
             self._bar = progress_bar(self._images, what, self._done)
         self._batches += 1
         if self._batches % self._print_frequency == 0:
-            before = math.nan if self._loss is None else self._loss.item()
-            if not math.isnan(before):
+            before = _ON_ITS_WAY if self._loss is None else self._loss.item()
+            if before != _ON_ITS_WAY:
                 self._bar.set_postfix(loss=f"{before:.4f}", refresh=False)
-            here = loss.new_full((), math.nan, device="cpu", pin_memory=loss.is_cuda)
+            here = loss.new_full((), _ON_ITS_WAY, device="cpu", pin_memory=loss.is_cuda)
             self._loss = here.copy_(loss.detach(), non_blocking=True)
         self._bar.update(images)
 
