@@ -11,13 +11,13 @@ cores a run of each takes 80 minutes.
 
 Measured with ``--runs 1`` on 2026-11-28, on an AMD EPYC with AVX2, 2 cores, that others use too::
 
-    10.0 GB decoded in 2.0 GB of memory              41.3 →   45.1 images/s   1.09   at least 0.8: yes
-    each file opened after 50 ms                    148.2 →  141.9 images/s   0.96   at least 0.8: yes
+    10.0 GB decoded in 2.0 GB of memory            41.3 →   45.1 images/s   1.09   at least 0.8: yes
+    each file opened after 50 ms                  148.2 →  141.9 images/s   0.96   at least 0.8: yes
 
 The limited process took 1,266 MB by itself, and 2,000 MB with what the system kept of files.
 
-A small scale is the harder one for memory: with ``--scale 0.05``, 50 MB are left beside the program,
-and single runs on other processors gave 0.92, 0.69 and 0.75.
+A small scale is the harder one for memory: with ``--scale 0.05``, 50 MB are left beside the
+program, and single runs on other processors gave 0.92, 0.69 and 0.75.
 """
 
 import argparse
