@@ -131,9 +131,9 @@ def _holds(args: argparse.Namespace) -> bool:
     ours = ours_alone()
     with tempfile.TemporaryDirectory(dir=args.work) as temporary:
         work = Path(temporary)
-        flags = {"--untrained_model_path": work / "untrained", "--model_name": MODEL}
-        flags["--pretrained"] = Path("False")
-        run(ours, f"{COMPANIONS}.image_model", words(flags), work / "untrained.log")
+        untrained = {"--untrained_model_path": work / "untrained", "--model_name": MODEL}
+        initialise = words({**untrained, "--pretrained": False})
+        run(ours, f"{COMPANIONS}.image_model", initialise, work / "untrained.log")
         sys.stdout.write(f"{processor()}; {args.runs} runs of each, in turn\n\n")
         return all([_memory(ours, args, work), _mount(ours, args, work)])
 

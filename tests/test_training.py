@@ -4,6 +4,7 @@ import csv
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -228,7 +229,13 @@ def test_a_missing_gpu_is_told(run: Run, arguments: Arguments) -> None:
 def test_a_gpu_that_cannot_compute_is_told(
     run: Run, arguments: Arguments, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one that PyTorch is not built for, or that is in use; here there is none at all."""
+    """In PyTorch's words for one that it is not built for; what they add goes on for lines."""
+
+    def unsupported() -> NoReturn:
+        raise torch.AcceleratorError("CUDA error: no kernel image is available\nCompile with …")
+
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_name", unsupported)
     start = "UserError (2000): --device: found a GPU on which PyTorch "
-    refused(run, arguments, {"--device": "auto"}, start)
+    line = refused(run, arguments, {"--device": "auto"}, start)
+    assert " cannot compute (CUDA error: no kernel image is available), expected one " in line
