@@ -12,26 +12,26 @@ are few, under many names: both sides read them from the disk's cache. ``--ours`
 environment that a user of the component has, which has no pandas: where there is one, as in the
 environment of the tests, pyarrow imports it, for a quarter to half a second.
 
-Measured on 2026-11-27 with ``--runs 3 --ours`` and an environment without pandas, on a machine that
-others use too::
+Measured on 2026-11-28 with ``--ours .venv-plain``, on a machine that others use too::
 
-    AMD EPYC, 2 cores, no GPU; torch 2.15.0 (ours), 2.8.0 (original)
+    AMD EPYC with AVX2, 2 cores, no GPU; torch 2.15.0 (ours), 2.8.0 (original)
 
     medians                                            ours  original   ratio   target
-    100,000 images, class folders: read               0.09s    10.25s   117.7   at least 20: yes
-    50,000 images, class folders: first step          1.44s     8.64s     6.0   at least 3: yes
-    500,000 images, metadata: read                    0.31s     2.49s     8.0   at least 4: yes
-    50,000 images, metadata: first step               1.40s     3.61s     2.6   at least 3: no
+    100,000 images, class folders: read               0.46s    34.37s    74.3   at least 20: yes
+    50,000 images, class folders: first step          3.96s    27.50s     6.9   at least 3: yes
+    500,000 images, metadata: read                    0.92s     6.40s     6.9   at least 4: yes
+    50,000 images, metadata: first step               4.24s    10.21s     2.4   at least 3: no
 
     ours alone
-    1,000,000 images, class folders: read                             1.3s   at most 15: yes
-    1,000,000 images, class folders: peak memory                    173.2 MB   at most 1,024: yes
-    1,000,000 images, class folders: memory an image beside its path 85.1 bytes   at most 100: yes
-    1,000,000 images, metadata: read                                  0.7s   at most 15: yes
-    1,000,000 images, metadata: peak memory                         158.1 MB   at most 1,024: yes
-    1,000,000 images, metadata: memory an image beside its path      71.6 bytes   at most 100: yes
+    1,000,000 images, class folders: read                               5.6s   at most 15: yes
+    1,000,000 images, class folders: peak memory                      170.6 MB   at most 1,024: yes
+    1,000,000 images, class folders: memory an image beside its path   82.8 bytes   at most 100: yes
+    1,000,000 images, metadata: read                                    1.6s   at most 15: yes
+    1,000,000 images, metadata: peak memory                           158.9 MB   at most 1,024: yes
+    1,000,000 images, metadata: memory an image beside its path        72.6 bytes   at most 100: yes
 
-Of the first step on images that metadata lists, most is the import of torch.
+Of the first step on images that metadata lists, most is the import of torch. On a faster processor
+with AVX-512 it came after 1.40 s, the original's after 3.61 s: 2.6 (2026-11-27, three runs).
 """
 
 import argparse
