@@ -382,6 +382,7 @@ def image(**values: Any) -> Damage:
         pytest.param(image(file_name="i/0.png"), "images[3] has not a file_name", id="no id"),
         pytest.param(image(id=True, file_name="i/0.png"), "images[3] has not a", id="bool id"),
         pytest.param(image(id="\ud800", file_name="i/0.png"), "images[3] has not", id="text id"),
+        pytest.param(image(id=1, file_name="i/3.png"), "has the id 1 of another", id="same image"),
         pytest.param(coco_with(lambda c: c["images"].clear()), "images is empty", id="no image"),
         pytest.param(
             coco_with(lambda c: c["images"].extend([None] * 30)), "has 30 problems", id="counted"

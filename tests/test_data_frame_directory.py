@@ -77,6 +77,14 @@ def cut(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-30])
 
 
+def name_that_is_not_utf_8(folder: Path) -> None:
+    """Give a column a name that is no text."""
+    file = folder / "_data.parquet"
+    before = file.read_bytes()
+    file.write_bytes(before.replace(b"category", b"\xffategory"))
+    assert file.read_bytes() != before
+
+
 def page(folder: Path) -> None:
     """Overwrite the first bytes of the data, which the end of the file does not tell."""
     file = folder / "_data.parquet"
@@ -121,6 +129,7 @@ ROLES = {name: name for name in NAMES[1:3]} | {"Multi Class Assigned Labels": NA
         (content("_data.parquet", b"a,b\n1,2\n"), "not a whole Parquet file"),
         (content("_data.parquet", FOOTER), "not a whole Parquet file"),
         (cut, "not a whole Parquet file"),
+        (name_that_is_not_utf_8, "not a whole Parquet file"),
         (page, "not a whole Parquet file"),
         (content("schema/_schema.json", b"{"), "'schema/_schema.json' is not JSON"),
         (content("schema/_schema.json", b"[" * 100_000), "'schema/_schema.json' is not JSON"),

@@ -150,6 +150,21 @@ def columns(**changes: object) -> bytes:
     return json.dumps(schema).encode()
 
 
+def photo() -> bytes:
+    """A baseline JPEG, white."""
+    file = io.BytesIO()
+    Image.new("RGB", (2000, 2000), "white").save(file, "JPEG", subsampling=0)
+    return file.getvalue()
+
+
+def plain_scans(count: int) -> bytes:
+    """A baseline JPEG, white, of as many scans of one component, which are cut off."""
+    content = photo()
+    start = content.index(b"\xff\xda")
+    scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + content[start + 14 : start + 24]
+    return content[:start] + scan * count + content[-2:]
+
+
 def scans(count: int) -> bytes:
     """A progressive JPEG, white, in which the last scan is repeated."""
     file = io.BytesIO()
@@ -219,6 +234,8 @@ REGRESSIONS: list[Any] = [
     pytest.param("coco", b"[" * 100_000, "what may be damaged ones", id="deep COCO"),
     pytest.param("image", scans(2000), "it has 2,006 scans", id="a JPEG of many scans"),
     pytest.param("image", scans(20), "", id="a JPEG of some scans"),
+    pytest.param("image", photo() + b"\xff\xda" * 100_000, "", id="a JPEG before a film"),
+    pytest.param("image", plain_scans(2000), "it has 2,000 scans", id="a plain JPEG of scans"),
 ]
 
 

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pickle
+import pickletools
 import re
 import shutil
 import socket
@@ -174,8 +175,37 @@ def huge_index() -> bytes:
     """A zip of a little more than all that an index of weights may take."""
     entry = struct.pack("<4s6H3L5H2L", b"PK\1\2", *[0] * 9, 1, *[0] * 6) + b"x"
     count = (17 << 20) // len(entry)
-    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, count * len(entry), 0, 0)
-    return entry * count + end
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 1, 1, count * len(entry), 4, 0)
+    return b"PK\3\4" + entry * count + end
+
+
+def pickle_before_a_zip() -> bytes:
+    """A zip by its end, as Python sees it; PyTorch looks at the beginning, and unpickles that."""
+    file = io.BytesIO(doubled_tuples(60))
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr("archive/version", "3\n")
+    return file.getvalue()
+
+
+def zip_before_pickles() -> bytes:
+    """A zip by its beginning, as PyTorch sees it; by its end it is none."""
+    large = zipped({"data.pkl": bytes(1 << 20)}, 8)
+    return b"PK\3\4\x0a.N.N.N.N." + large + b"PK\5\6"
+
+
+def claimed_without_keys() -> bytes:
+    """A legacy file whose pickle claims 2**28 values, and which says that it holds none."""
+    content = io.BytesIO(saved({"x": torch.zeros(4)}, _use_new_zipfile_serialization=False))
+    pickles = []
+    for _ in range(5):
+        start = content.tell()
+        for _ in pickletools.genops(content):
+            pass  # up to the end of one
+        pickles.append(content.getvalue()[start : content.tell()])
+    before = pickles[3]
+    pickles[3] = before.replace(b"K\x04N", b"J" + struct.pack("<i", 1 << 28) + b"N", 1)
+    assert pickles[3] != before
+    return b"".join(pickles[:4]) + pickle.dumps([], 2)
 
 
 def claimed(number: int) -> bytes:
@@ -282,6 +312,19 @@ MODELS: dict[str, tuple[Damage, str]] = {
     "deep tuples": (
         weights_of(lambda: state(b"\x80\x02})" + b"\x85" * 1_000_000 + b"Ns.")),
         "more than 10 tuples in one another",
+    ),
+    "pickle before a zip": (weights_of(pickle_before_a_zip), "holds a tuple twice"),
+    "zip before pickles": (
+        weights_of(zip_before_pickles),
+        "its index is not where PyTorch puts it",
+    ),
+    "storage made of a number": (
+        weights_of(lambda: state(b"\x80\x02ctorch.storage\nTypedStorage\nJ\xff\xff\xff\x7f\x85R.")),
+        "names 'torch.storage TypedStorage'",
+    ),
+    "claims without keys": (
+        weights_of(claimed_without_keys),
+        "claims more values than it holds",
     ),
     "huge storage": (weights_of(lambda: claimed(2**31 - 1)), "not a state dict"),
     "compressed": (
@@ -504,6 +547,14 @@ DIRECTORIES: dict[str, tuple[Damage, str]] = {
             column_bomb(900), put("images.lst", '{"image_info":{"file_name":"a"}}\n' * 400_000)
         ),
         "400,001 lines of 902 columns",
+    ),
+    "a path of 100 folders": (listed("a/" * 100 + "x.png"), "or too deep"),
+    "a path of 500,000 folders": (listed("a/" * 500_000 + "x.png"), "or too deep"),
+    "a long path": (listed("a" * 5_000), "or too deep"),
+    "COCO names 500,000 folders": (annotated("a/" * 500_000 + "x.png"), "or too deep"),
+    "meta names 500,000 folders": (
+        meta(image_list="a/" * 500_000 + "x"),
+        "its path is too long",
     ),
     "a line of 100 MB": (
         lines('{"image_info":{"file_name":"' + "a" * 100_000_000 + '"}}'),

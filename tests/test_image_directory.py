@@ -15,6 +15,7 @@ from PIL import Image
 
 from tests.conftest import Arguments, Run, class_folders, picture, refused
 from tests.loading import load
+from train_pytorch_model.errors import InvalidDatasetError
 from train_pytorch_model.ports.image_directory import (
     labelled,
     read_image_directory,
@@ -251,6 +252,30 @@ def test_integer_categories(
     assert found.labels.tolist() == [0, 1]
 
 
+LABEL_TYPES = ("int64", "float64", "bool", "str")
+
+
+@pytest.mark.parametrize("kind", LABEL_TYPES)
+def test_labels_of_a_column_of_another_kind(tmp_path: Path, kind: str) -> None:
+    """A number is the name that it writes, whatever the schema says of the column."""
+    schema = schema_of(categories_of("0", "1"))
+    label = schema["columnAttributes"][1]
+    label["elementType"]["typeName"] = kind
+    label["properties"]["annotation_type"] = "COCO_x"
+    found = read_image_directory(with_metadata(tmp_path, [0, 1, 1, None], schema), "p")
+    assert found.labels.tolist() == [0, 1, 1, UNLABELLED]
+
+
+def test_a_column_without_a_name_is_no_label(tmp_path: Path) -> None:
+    """As pandas calls an index."""
+    schema = schema_of(categories_of("cat", "dog"))
+    del schema["columnAttributes"][1]
+    schema["columnAttributes"][1] |= {"name": "", "elementType": {"typeName": "int64"}}
+    found = read_image_directory(with_metadata(tmp_path, [0, 0], schema, **{"": [5, 6]}), "p")
+    assert found.labels.tolist() == [UNLABELLED] * 2
+    assert found.columns[""].to_pylist() == [5, 6]
+
+
 @pytest.mark.parametrize("name", [" cat ", "CAT", "猫", "a,b", 'q"', "line\nbreak", "NA", "01"])
 def test_names_of_categories_are_taken_as_they_are(tmp_path: Path, name: str) -> None:
     """Not trimmed, not folded, not parsed."""
@@ -407,6 +432,18 @@ def test_coco_ids_may_be_text(tmp_path: Path) -> None:
     found = read_image_directory(coco(tmp_path, document), "p")
     assert found.labels.tolist() == [0, 1]
     assert values_of(found)["columns"]["id"] == ["no 1", "no 2"]
+
+
+def test_coco_behind_a_link_that_leads_out_is_not_passed_over(tmp_path: Path) -> None:
+    """Its folders are no categories; a folder of such a name is nothing, as is a Mac's file."""
+    class_folders(tmp_path / "in", {"train": 2, "val": 2})
+    (tmp_path / "in" / "folder.json").mkdir()
+    (tmp_path / "in" / "._annotations.json").write_bytes(b"\0\5\x16\7 of a Mac")
+    assert read_image_directory(tmp_path / "in", "p").schema.classes == ("train", "val")
+    coco(tmp_path / "other", COCO)
+    (tmp_path / "in" / "annotations.json").symlink_to("../other/annotations.json")
+    with pytest.raises(InvalidDatasetError, match=r"'annotations.json' \(a link leads out"):
+        read_image_directory(tmp_path / "in", "p")
 
 
 # --- through the front door ---

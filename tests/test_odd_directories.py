@@ -1,6 +1,8 @@
 """Odd image directories through several steps: nothing is lost, and nothing is a traceback."""
 
 import json
+import os
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from train_pytorch_model.companions import (
     score_image_model,
     split_image_directory,
 )
+from train_pytorch_model.ports.image_directory import read_image_directory
 
 
 def step(module: Any, **words: object) -> int:
@@ -190,3 +193,48 @@ def test_what_lies_beside_an_archive_is_named(
     assert step(convert_to_image_directory, input_path=source, output_path=out) == 0
     assert "warning: input_dataset: 'others' in " in capsys.readouterr().err
     assert len(rows(out)) == 2
+
+
+def test_a_directory_that_is_too_deep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is refused in a line, however deep."""
+    (tmp_path / "in").mkdir()
+    monkeypatch.chdir(tmp_path / "in")
+    for _ in range(1500):
+        os.mkdir("a")
+        os.chdir("a")
+    os.chdir(tmp_path)
+    words = {"input_path": tmp_path / "in", "output_path": tmp_path / "out"}
+    try:
+        assert step(convert_to_image_directory, **words) == 1
+    finally:  # pytest, before Python 3.13, cannot remove it
+        subprocess.run(["rm", "-rf", str(tmp_path / "in")], check=True)
+    err = capsys.readouterr().err
+    assert "is 64 folders deep, expected images that lie less deep" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_images_63_folders_deep(tmp_path: Path) -> None:
+    """Are still images, and can be read again."""
+    folder = tmp_path / "in" / Path(*["a"] * 63)
+    folder.mkdir(parents=True)
+    picture(0).save(folder / "x.png")
+    words = {"input_path": tmp_path / "in", "output_path": tmp_path / "out"}
+    assert step(convert_to_image_directory, **words) == 0
+    assert len(rows(tmp_path / "out")) == 1
+    assert len(read_image_directory(tmp_path / "out", "p")) == 1
+
+
+def test_a_second_column_of_images(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Is not lost without a word."""
+    source = with_names(tmp_path / "in", ["a.png", "b.png"])
+    schema = json.loads((source / "_schema.json").read_text())
+    image = schema["columnAttributes"][0]
+    schema["columnAttributes"].append({**image, "name": "depth"})
+    (source / "_schema.json").write_text(json.dumps(schema))
+    words = {"input_path": source, "output_path": tmp_path / "out"}
+    assert step(convert_to_image_directory, **words) == 1
+    err = capsys.readouterr().err
+    assert "found more columns of images than one ('depth'), expected one" in err
+    assert len(err.splitlines()) == 1

@@ -31,7 +31,7 @@ MAY_IMPORT = {
         *("recovery", "summary"),
     },
     "companions": {
-        *("errors", "component", "command_line", "params"),
+        *("errors", "termination", "component", "command_line", "params"),
         *("ports", "models", "report", "data", "engine"),
     },
     "cli": {"command_line", "contract", "job", "params", "train"},

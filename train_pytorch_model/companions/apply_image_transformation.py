@@ -2,7 +2,6 @@
 
 import os
 import posixpath
-import sys
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ from train_pytorch_model.command_line import run_component
 from train_pytorch_model.component import PRIVATE_URLS, Component, Parameter, Port
 from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
 from train_pytorch_model.report.console import progress_bar, say
+from train_pytorch_model.termination import leave
 
 TRAINING, INFERENCE = "For training", "For inference"
 
@@ -158,7 +158,7 @@ def png_names(names: Sequence[str]) -> list[str]:
     taken: dict[str, int] = {}
     unique = []
     plain = [posixpath.normpath(name) for name in names]  # ./a and a are one file
-    folders = {folder for name in plain for folder in _folders(name)}
+    folders = {folder for name in plain for folder in _folders(name) if folder.endswith(".png")}
     for name in plain:
         stem = posixpath.splitext(name)[0]
         if f"{stem}.png" in folders:
@@ -200,4 +200,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

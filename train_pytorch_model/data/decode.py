@@ -26,12 +26,15 @@ MAX_PIXELS = 89_478_485
 """The largest image that is decoded, Pillow's own warning limit: 256 MB as RGB."""
 
 MAX_SCANS = 50
-"""The most scans of a progressive JPEG of MAX_PIXELS, more of a smaller one; ten are usual.
+"""The most scans of a JPEG of MAX_PIXELS, more of a smaller one; a progressive one has ten.
 
 A scan takes a hundred bytes in a file and goes over all pixels, 0.2 s at that size.
 """
 
-SCAN = b"\xff\xda"
+SCANS = tuple(bytes((0xFF, 0xDA, 0, 6 + 2 * n, n)) for n in (1, 2, 3, 4))
+"""How a scan of n components begins."""
+
+_WITH_SCANS = ("JPEG", "MPO")
 
 STRIP_PIXELS = 1 << 20
 """How much of a deep image is scaled at a time: as 64-bit numbers, all of it would take 2 GB."""
@@ -109,7 +112,7 @@ def decode(content: bytes) -> NDArray[np.uint8]:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadableImageError(f"it has {image.width}x{image.height} pixels")
-            scans = content.count(SCAN) if "progressive" in image.info else 0
+            scans = sum(map(content.count, SCANS)) if image.format in _WITH_SCANS else 0
             if scans * image.width * image.height > MAX_SCANS * MAX_PIXELS:
                 raise UnreadableImageError(f"it has {scans:,} scans")
             image.load()

@@ -20,7 +20,14 @@ from typing import BinaryIO, TypeVar
 from train_pytorch_model.errors import InvalidDatasetError, Problems, quoted, shortened
 from train_pytorch_model.ports.class_folders import is_image_name, is_litter
 from train_pytorch_model.ports.image_metadata import META
-from train_pytorch_model.ports.paths import is_safe_name, open_file, open_inside, reason
+from train_pytorch_model.ports.paths import (
+    MAX_DEPTH,
+    MAX_LENGTH,
+    is_safe_name,
+    open_file,
+    open_inside,
+    reason,
+)
 from train_pytorch_model.ports.tar import CHUNK, DamagedArchiveError, Member, tar_members
 from train_pytorch_model.ports.zip_index import BoundedIndex
 
@@ -39,9 +46,6 @@ SHARE_OF_FREE_SPACE = 0.9
 
 MIN_FILE = 4096
 """What a file takes on a disk, however small it is."""
-
-MAX_DEPTH = 64
-"""Folders in one another."""
 
 MAX_INDEX = 256 << 20
 """The size of a zip's index, of which zipfile makes about ten times as much in memory."""
@@ -118,10 +122,11 @@ def _archive(path: Path, port: str) -> tuple[str, BinaryIO] | None:
 
 def beside_archive(path: Path) -> list[str]:
     """What else lies in a folder that has an archive, which alone is the input then; sorted."""
-    if not path.is_dir():
-        return []
-    with os.scandir(path) as entries:
-        files = {e.name: e.is_file() for e in entries if not is_litter(e.name)}
+    try:
+        with os.scandir(path) as entries:
+            files = {e.name: e.is_file() for e in entries if not is_litter(e.name)}
+    except OSError:
+        return []  # no folder, or one that cannot be read: ``unpacked`` tells why
     archives = {name for name, is_file in files.items() if is_file and _is_archive_name(name)}
     return sorted(files.keys() - archives) if archives else []
 
@@ -248,10 +253,12 @@ def _zip_content(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[by
 
 def _problem(member: Member) -> str | None:
     """Why a member is not unpacked."""
-    if not is_safe_name(member.name) or "\\" in member.name:
-        return "leads out of the archive, or would on some systems"
     if member.name.count("/") > MAX_DEPTH:
         return f"lies more than {MAX_DEPTH} folders deep"
+    if len(member.name) > MAX_LENGTH:
+        return "has a name that is too long"
+    if not is_safe_name(member.name) or "\\" in member.name:
+        return "leads out of the archive, or would on some systems"
     return f"is {member.other}" if member.other else None
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from train_pytorch_model.errors import InvalidDatasetError, quoted
+from train_pytorch_model.errors import InvalidDatasetError, quoted, shortened
 from train_pytorch_model.ports.image_schema import MAX_CLASSES, classification_schema, is_text
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
+from train_pytorch_model.ports.paths import MAX_DEPTH
 from train_pytorch_model.ports.storage import persistent
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -72,10 +73,20 @@ def read_class_folders(root: Path, port: str) -> ImageSet | None:
 
 
 def read_flat(root: Path, port: str) -> ImageSet | None:
-    """Read every image at any depth below ``root``, without labels; None where there is none."""
+    """Read every image below ``root``, without labels; None where there is none.
+
+    Raises:
+        InvalidDatasetError: there are MAX_DEPTH folders in one another, or more.
+    """
     found = []
     top = os.fsencode(root)
     for parent, folders, names in os.walk(top, onerror=_not_listed):
+        if parent.count(b"/") - top.count(b"/") >= MAX_DEPTH:
+            deep = os.path.relpath(os.fsdecode(parent), root)
+            raise InvalidDatasetError(
+                f"{port}: {shortened(deep)!r} is {MAX_DEPTH} folders deep, expected images that "
+                "lie less deep; move them up."
+            )
         folders[:] = [name for name in folders if not is_litter(os.fsdecode(name))]
         images = _binary(names)
         names.clear()  # os.walk keeps the list until its next step

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from train_pytorch_model.errors import InvalidDatasetError, Problems, examples, scalar, shortened
+from train_pytorch_model.ports.class_folders import is_litter
 from train_pytorch_model.ports.image_schema import (
     MAX_CLASSES,
     ImageSchema,
@@ -20,7 +21,7 @@ from train_pytorch_model.ports.image_schema import (
     label_name,
 )
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
-from train_pytorch_model.ports.paths import is_safe_name, read_inside
+from train_pytorch_model.ports.paths import is_safe_name, read_inside, reason
 from train_pytorch_model.ports.plain_json import load_json
 
 MAX_ANNOTATION_BYTES = 2 << 30
@@ -114,7 +115,13 @@ def _document(root: Path, port: str) -> tuple[str, dict[str, Any]] | None:
     """The first annotation file, by name: its name and what it holds."""
     damaged = []
     with os.scandir(root) as entries:
-        names = sorted(entry.name for entry in entries if entry.name.endswith(".json"))
+        names = sorted(
+            entry.name
+            for entry in entries
+            if entry.name.endswith(".json")
+            and not is_litter(entry.name)
+            and (entry.is_file() or (entry.is_symlink() and not entry.is_dir()))
+        )
     for name in names:
         try:
             document = _annotations(root, name)
@@ -141,9 +148,11 @@ def _annotations(root: Path, name: str) -> dict[str, Any] | None:
     try:
         document = load_json(read_inside(root, name, MAX_ANNOTATION_BYTES).decode("utf-8-sig"))
     except OSError as error:
-        if error.errno not in (None, errno.ENOENT, errno.ELOOP):
-            raise  # what cannot be read might be the annotations
-        return None
+        if error.errno in (errno.ENOENT, errno.ELOOP):
+            return None
+        if error.errno is None:  # it is too large, or a link that leads out
+            raise ValueError(reason(error)) from error
+        raise  # what cannot be read might be the annotations
     keys = ("images", "annotations")
     if not isinstance(document, dict) or not all(key in document for key in keys):
         return None
@@ -165,14 +174,20 @@ def _image_set(
     urls: list[str | None] = []
     ids: list[Any] = []
     labels: list[int] = []
+    taken: set[Any] = set()
     for position, item in enumerate(document["images"]):
         image = item if isinstance(item, dict) else {}
         path, number, url = image.get("file_name"), image.get("id"), image.get("coco_url")
         if not isinstance(path, str) or not _is_id(number):
             problems.add(f"images[{position}] has not a file_name and an id")
             continue
+        if number in taken:
+            problems.add(f"image {shortened(path)!r} has the id {scalar(number)} of another")
+        taken.add(number)
         if not is_safe_name(path) or not is_text(path):
-            problems.add(f"images[{position}] names {shortened(path)!r}, outside the directory")
+            problems.add(
+                f"images[{position}] names {shortened(path)!r}, outside the directory or too deep"
+            )
             continue
         categories = found.get(number, set())
         if len(categories) > 1 and not one_category:
@@ -191,8 +206,8 @@ def _image_set(
         problems.add("images is empty")
     if problems:
         raise InvalidDatasetError(
-            f"{port}: {name} has {problems}. Expected images with an id and a file in the "
-            "directory, whose annotations are of one category each; correct the annotations."
+            f"{port}: {name} has {problems}. Expected images with an id of their own and a file in "
+            "the directory, whose annotations are of one category each; correct the annotations."
         )
     schema = classification_schema([names[number] for number in numbers])
     columns: dict[str, pa.Array] = {"id": _array(ids)}

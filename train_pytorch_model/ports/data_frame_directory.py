@@ -95,7 +95,7 @@ class DataFrame:
                 chosen = batch.select(names)
                 chosen.validate(full=True)  # that its text is UTF-8, above all
                 yield chosen
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _not_parquet(self.port, error) from error
 
 
@@ -232,7 +232,7 @@ def open_data_frame(root: Path, port: str) -> Iterator[DataFrame]:
             labels = {columns.true, columns.assigned}
             texts = [f.name for f in fields if f.name in labels and f.type in _TEXTS]
             file = pyarrow.parquet.ParquetFile(content, read_dictionary=texts)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise _not_parquet(port, error) from error
         counts = Counter(field.name for field in fields)
         roles = Counter([columns.true, columns.assigned, *columns.probabilities])

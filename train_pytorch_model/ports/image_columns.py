@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from train_pytorch_model.ports.image_schema import CLASSIFICATION, ImageSchema
-from train_pytorch_model.ports.paths import SUSPICIOUS
+from train_pytorch_model.ports.paths import MAX_DEPTH, MAX_LENGTH, SUSPICIOUS
 
 BLOCK_BYTES = 2 << 20
 """How much of a list is in memory as text: enough for pyarrow to read with several threads."""
@@ -36,11 +36,16 @@ class Rows:
 
 
 def read_columns(file: BinaryIO, schema: ImageSchema) -> Rows | None:
-    """Every line at once, by pyarrow; None where any line is not of the usual form."""
+    """Every line at once, by pyarrow; None where any line is not of the usual form.
+
+    Raises:
+        pa.ArrowInvalid: a column is too large to be one array.
+    """
     columns = schema.other_columns
     types = {name: _ARROW_TYPES.get(kind) for name, kind in columns.items()}
-    if schema.annotation_type == CLASSIFICATION:
-        types[str(schema.label_column)] = pa.string()
+    label = schema.label_column
+    if label is not None and (schema.annotation_type == CLASSIFICATION or types.get(label)):
+        types[label] = pa.string()  # a label that is none is read with care
     if None in types.values() or schema.image_ref in types:
         return None
     reference = pa.struct([(k, pa.string()) for k in ("file_name", "base_file_name", "coco_url")])
@@ -79,6 +84,9 @@ def _piece(table: pa.Table, schema: ImageSchema) -> list[pa.Array] | None:
     base, own = pc.struct_field(named, "base_file_name"), pc.struct_field(named, "file_name")
     base = pc.if_else(pc.equal(base, ""), None, base)
     files = pc.coalesce(base, own)
+    longest, deepest = pc.max(pc.binary_length(files)), pc.max(pc.count_substring(files, "/"))
+    if (longest.as_py() or 0) > MAX_LENGTH or (deepest.as_py() or 0) > MAX_DEPTH:
+        return None
     if own.null_count or pc.any(pc.match_substring_regex(files, SUSPICIOUS)).as_py():
         return None
     others = (
@@ -101,9 +109,7 @@ def _joined(pieces: list[list[pa.Array]], names: list[str], schema: ImageSchema)
         pa.default_memory_pool().release_unused()  # malloc keeps what lies between other columns'
     files, urls, *others = joined or [pa.array([], pa.string())] * (2 + len(names))
     columns = dict(zip(names, others, strict=True))
-    return Rows(
-        files=files,
-        urls=urls,
-        labels=columns.get(schema.label_column or "", pa.nulls(len(files), pa.string())),
-        columns=columns,
-    )
+    labels = None if schema.label_column is None else columns.get(schema.label_column)
+    if labels is None:
+        labels = pa.nulls(len(files), pa.string())
+    return Rows(files=files, urls=urls, labels=labels, columns=columns)

@@ -42,7 +42,13 @@ def read_rows(
         InvalidDatasetError: lines are damaged: all of them are counted, the first ten named.
     """
     _check_length(file, len(schema.other_columns), port, name)
-    rows = read_columns(_after_bom(file), schema)
+    try:
+        rows = read_columns(_after_bom(file), schema)
+    except pa.ArrowInvalid as error:  # what pyarrow says of a column of more than 2 GiB
+        raise InvalidDatasetError(
+            f"{port}: a column of {name} is too large ({shortened(str(error))}), expected less "
+            "than 2 GiB of text in each; remove columns that are not needed, or shorten file names."
+        ) from error
     file.seek(0)
     if rows is None or len(rows.files) != _objects(_after_bom(file)):
         file.seek(0)
@@ -162,7 +168,9 @@ def _read_line_by_line(
         if not isinstance(path, str):
             problems.add(f"line {number} has no {schema.image_ref}.file_name")
         elif not is_safe_name(path) or not is_text(path):
-            problems.add(f"line {number} names {shortened(path)!r}, outside the directory")
+            problems.add(
+                f"line {number} names {shortened(path)!r}, outside the directory or too deep"
+            )
         else:
             files.append(path)
             url = reference.get("coco_url")
@@ -214,7 +222,7 @@ def _label(row: dict[str, Any], schema: ImageSchema, one_category: bool) -> str 
     Raises:
         ValueError: the line has a label that is not one category.
     """
-    value = row.get(schema.label_column or "")
+    value = None if schema.label_column is None else row.get(schema.label_column)
     if value in (None, "", []):
         return None
     if isinstance(value, list):  # the annotations of a converted COCO data set

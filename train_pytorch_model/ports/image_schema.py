@@ -61,6 +61,20 @@ class ImageSchema:
             if column["name"] != self.image_column and column.get("isFeature", True) is False
         )
 
+    @property
+    def further_image_columns(self) -> tuple[str, ...]:
+        """The names of the columns of images after the first, which alone is read."""
+        images = [
+            column["name"] for column in self.document["columnAttributes"] if _is_image(column)
+        ]
+        return tuple(images[1:])
+
+
+def _is_image(column: dict[str, Any]) -> bool:
+    """Whether a column of a schema that is a mapping is one of images."""
+    element = _mapping(column.get("elementType")).get("typeName")
+    return element == "bytes" and _mapping(column.get("properties")).get("mime_type") == "image/png"
+
 
 def parse_schema(document: object, port: str) -> ImageSchema:
     """The schema that a ``_schema.json`` holds.
@@ -92,8 +106,7 @@ def parse_schema(document: object, port: str) -> ImageSchema:
             problems.add(f"column {scalar(name)} is declared twice")
         seen.add(name)
         properties = _mapping(column.get("properties"))
-        element = _mapping(column.get("elementType")).get("typeName")
-        if element == "bytes" and properties.get("mime_type") == "image/png":
+        if _is_image(column):
             if image_column is None:
                 image_column, image_ref = name, properties.get("image_ref")
         elif "annotation_type" in properties and label_column is None:

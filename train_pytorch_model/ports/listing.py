@@ -68,6 +68,12 @@ def read_listing(root: Path, port: str, *, private_urls: bool = False) -> Listin
     """
     image_set = read_image_directory(root, port, one_category=False, private_urls=private_urls)
     if os.path.lexists(root / META):
+        further = image_set.schema.further_image_columns
+        if further:
+            raise InvalidDatasetError(
+                f"{port}: found more columns of images than one ({quoted(further)}), expected one, "
+                "of which alone files would be written; remove the others from _schema.json."
+            )
         return Listing(image_set, image_set.files, _lines(read_lines(image_set)))
     with _not_too_deep(port):
         coco = coco_lines(image_set)

@@ -14,6 +14,12 @@ from train_pytorch_model.ports.storage import READING, PersistentFile, persisten
 SUSPICIOUS = r"\x00|^[/\\]|^[A-Za-z]:|(^|[/\\])\.\.([/\\]|$)|^$"
 """A pattern that every unsafe relative name matches (RE2 and Python syntax)."""
 
+MAX_DEPTH = 64
+"""Folders in one another."""
+
+MAX_LENGTH = 4095
+"""Of a path: Linux takes no more bytes, and so no more characters."""
+
 _NO_NAME = "[\ud800-\udc7f\udd00-\udfff]"  # what no file's name decodes to
 _SUSPICIOUS = re.compile(f"{SUSPICIOUS}|{_NO_NAME}")
 
@@ -21,9 +27,14 @@ _SUSPICIOUS = re.compile(f"{SUSPICIOUS}|{_NO_NAME}")
 def is_safe_name(name: str) -> bool:
     """Whether ``name`` is a relative path that does not climb: no ``..``, root, drive or NUL.
 
-    Lone surrogates, which no file's name has, are not safe either.
+    Lone surrogates, which no file's name has, are not safe either, nor is a path that is longer
+    than MAX_LENGTH or leads through more than MAX_DEPTH folders.
     """
-    return _SUSPICIOUS.search(name) is None
+    return _fits(name) and _SUSPICIOUS.search(name) is None
+
+
+def _fits(name: str) -> bool:
+    return len(name) <= MAX_LENGTH and name.count("/") <= MAX_DEPTH
 
 
 def open_inside(root: Path, name: str) -> BinaryIO:
@@ -33,6 +44,8 @@ def open_inside(root: Path, name: str) -> BinaryIO:
         OSError: the file is absent or unreadable, is not a regular file, or lies outside ``root``
             (by its name or through a symbolic link).
     """
+    if not _fits(name):
+        raise OSError(f"its path is too long, or leads through more than {MAX_DEPTH} folders")
     if not is_safe_name(name):
         raise OSError("its path leaves the directory")
     return _opened_in_its_folder(root, name) or open_file(_inside(root, name))

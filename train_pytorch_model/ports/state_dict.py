@@ -16,6 +16,9 @@ from train_pytorch_model.ports.zip_index import BoundedIndex, has_one_index
 MAX_INDEX = 16 << 20
 """The size of the index of a file of weights: some 200,000 tensors."""
 
+ZIP_START = b"PK\x03\x04"
+"""How a zip begins that PyTorch takes for one; ``zipfile`` looks at the end alone."""
+
 LEGACY_PICKLES = 5
 """What PyTorch wrote before 1.6: a mark, a version, the machine, the tensors, their keys."""
 
@@ -44,7 +47,19 @@ def load_state_dict(file: BinaryIO) -> dict[str, Tensor]:
     )
     if not tensors:
         raise ValueError(f"holds {scalar(state)}")
+    if _claimed_bytes(state) > file.seek(0, io.SEEK_END):
+        raise ValueError("claims more values than it holds")
     return dict(state)
+
+
+def _claimed_bytes(state: Mapping[str, Tensor]) -> int:
+    """The size of all storages; PyTorch allocates what a pickle says, before it reads a value."""
+    storages = (
+        tensor.untyped_storage()
+        for tensor in state.values()
+        if tensor.layout == torch.strided and tensor.device.type == "cpu"
+    )
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
 
 
 def save_state_dict(tensors: Mapping[str, Tensor], file: BinaryIO) -> None:
@@ -62,10 +77,11 @@ def save_state_dict(tensors: Mapping[str, Tensor], file: BinaryIO) -> None:
 
 def _check(file: BinaryIO) -> None:
     """Refuse what would take time or memory out of proportion, before PyTorch reads it."""
-    if zipfile.is_zipfile(file):
+    is_zip = file.read(len(ZIP_START)) == ZIP_START
+    file.seek(0)
+    if is_zip:
         _check_zip(file)
     else:
-        file.seek(0)
         for _ in range(LEGACY_PICKLES):
             check_pickle(file)
     file.seek(0)

@@ -7,9 +7,12 @@ from typing import IO
 NAMES = re.compile(
     r"collections OrderedDict"
     r"|torch\._utils _rebuild_(tensor|tensor_v2|parameter)"
-    r"|torch(\.storage)? [A-Za-z0-9]+Storage"
+    r"|torch(\.storage)? (?!Typed|Untyped)[A-Za-z0-9]+Storage"
 )
-"""The classes and functions of state dicts, fewer than PyTorch's ``weights_only`` allows."""
+"""The classes and functions of state dicts, fewer than PyTorch's ``weights_only`` allows.
+
+TypedStorage and UntypedStorage are none of them: called with a number, they make as many values.
+"""
 
 MAX_TUPLES = 10
 """Tuples in one another. As the key of a dict, deeper ones can take the stack, and those that are
