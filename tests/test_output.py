@@ -116,6 +116,44 @@ def test_a_mount_point_is_filled_in_place(mount: Path) -> None:
     assert list(mount.parent.iterdir()) == [mount]
 
 
+def test_what_a_killed_run_has_put_there_is_replaced(mount: Path) -> None:
+    """Where it is another, as after a run with other parameters, or of another minute."""
+    (mount / ".partial-left" / "half").mkdir(parents=True)
+    (mount / "sub").mkdir()
+    for name in ("_meta.yaml", "model", "same", "sub/old"):
+        (mount / name).write_text("same" if name == "same" else "old")
+    before = (mount / "same").stat().st_ino
+    check_output(mount, "trained_model")
+    with whole_directory(mount, "trained_model") as folder:
+        assert list((mount / ".partial-left").iterdir()) == []
+        (folder / "sub").mkdir()
+        for name in ("_meta.yaml", "model", "same", "sub/new"):
+            (folder / name).write_text("same" if name == "same" else "new")
+    found = {p.relative_to(mount): p.read_text() for p in mount.rglob("*") if p.is_file()}
+    assert found == {
+        **{Path(name): "new" for name in ("_meta.yaml", "model", "sub/new")},
+        Path("same"): "same",
+    }
+    assert (mount / "same").stat().st_ino == before
+    assert sorted(os.listdir(mount)) == ["_meta.yaml", "model", "same", "sub"]
+
+
+def test_what_no_killed_run_has_put_there_stays(mount: Path) -> None:
+    """Also beside what a killed run has left."""
+    (mount / ".partial-left").mkdir()
+    (mount / "precious").write_text("x")
+    check_output(mount, "trained_model")
+
+    def fill() -> None:
+        with whole_directory(mount, "trained_model") as folder:
+            (folder / "a").write_text("x")
+
+    with pytest.raises(FailedToWriteOutputsError, match="it holds another 'precious'"):
+        fill()
+    assert (mount / "precious").read_text() == "x"
+    assert not (mount / "a").exists()
+
+
 def test_a_mount_point_that_fails_midway_is_emptied(mount: Path) -> None:
     """What was moved is taken back, directories too."""
 

@@ -1,6 +1,9 @@
 """Split Image Directory: which images go where, and that both halves appear or neither."""
 
 import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -224,3 +227,56 @@ def test_both_halves_are_filled_where_directories_are_given(tmp_path: Path) -> N
         (tmp_path / name).mkdir()
     assert split(source, tmp_path / "a", tmp_path / "b", "--fraction", "0.5") == 0
     assert (len(rows(tmp_path / "a")), len(rows(tmp_path / "b"))) == (3, 3)
+
+
+KILLED = """
+import os, sys
+from train_pytorch_model.companions import split_image_directory
+left, mounts, really = int(sys.argv[1]), sys.argv[2].split(os.pathsep), os.rename
+
+def rename(source, target):
+    global left
+    if str(target) in mounts:
+        raise OSError(16, "Device or resource busy")
+    if not left:
+        os._exit(9)
+    left -= 1
+    really(source, target)
+
+os.rename = rename
+sys.exit(split_image_directory.main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize("mounted", [False, True])
+def test_a_split_that_was_killed_is_made_when_it_is_started_again(
+    tmp_path: Path, mounted: bool
+) -> None:
+    """At each of the moments at which a part of an output appears."""
+    source = class_folders(tmp_path / "in", {"cat": 4, "dog": 4}, size=8)
+    flags = ["--src_path", str(source), "--fraction", "0.5"]
+    assert split(source, tmp_path / "a", tmp_path / "b", "--fraction", "0.5") == 0
+    expected = {name: content(tmp_path / name) for name in ("a", "b")}
+    for moment in range(20):
+        outputs = [tmp_path / f"{moment}{name}" for name in ("a", "b")]
+        for output in outputs:
+            output.mkdir()
+        words = ["--tgt_train_path", str(outputs[0]), "--tgt_test_path", str(outputs[1])]
+        mounts = os.pathsep.join(map(str, outputs)) if mounted else ""
+        arguments = [sys.executable, "-c", KILLED, str(moment), mounts, *flags, *words]
+        code = subprocess.run(arguments, check=False, capture_output=True).returncode
+        if code == 9:
+            assert split(source, outputs[0], outputs[1], "--fraction", "0.5") == 0
+        assert {"a": content(outputs[0]), "b": content(outputs[1])} == expected
+        if code == 0:
+            break
+    assert code == 0
+    assert moment == (11 if mounted else 2)
+
+
+def content(folder: Path) -> dict[str, bytes | None]:
+    """What lies below a folder, hidden or not."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }

@@ -18,7 +18,13 @@ CHECKPOINT = ".checkpoint"
 """A folder in an output that a run needs to go on; ``hidden_beside`` where there is no output."""
 
 _PARTIAL = ".partial"
-"""Directories in the making; one that a killed run has left is removed by the next."""
+"""Directories in the making; one that a killed run has left is removed by the next.
+
+Beside an output's entries, one in it says that the output was being put there, and is not whole.
+"""
+
+_OTHER_AWAITED = f"{_PARTIAL}-of-two"
+"""In an output that is whole, while the other one of two is not."""
 
 MAX_NAME_BYTES = 255
 
@@ -26,10 +32,12 @@ MAX_NAME_BYTES = 255
 def check_output(path: Path, port: str, *, begun: bool = False) -> None:
     """Check, before any work is done, that the output ``port`` can be written at ``path``.
 
+    What a killed run has put there in part is no obstacle: it is finished, or replaced, in the end.
+
     Args:
         path: the output.
         port: its name, for messages.
-        begun: whether a killed run may have put a part of this output there already.
+        begun: whether something else says that a killed run was to put this output there.
 
     Raises:
         FailedToWriteOutputsError: ``path`` is a file, is a directory with something in it, or
@@ -38,7 +46,7 @@ def check_output(path: Path, port: str, *, begun: bool = False) -> None:
     try:
         if path.is_dir():
             present = entries(path)
-            if present and not begun:
+            if present and not begun and not _partial(path):
                 raise FailedToWriteOutputsError(
                     f"{port}: {str(path)!r} is not empty (it holds {present[0]!r}), expected an "
                     "empty directory or none; empty it or name another."
@@ -79,9 +87,9 @@ def check_two_outputs(outputs: Mapping[str, Path]) -> None:
     Raises:
         FailedToWriteOutputsError: as ``check_output``, or the one lies in the other.
     """
-    for port, path in outputs.items():
-        check_output(path, port)
     first, second = (Path(os.path.realpath(path)) for path in outputs.values())
+    for port, path in outputs.items():
+        check_output(path, port, begun=os.path.lexists(second / _OTHER_AWAITED))
     if first in (second, *second.parents) or second in first.parents:
         raise FailedToWriteOutputsError(
             f"{' and '.join(outputs)}: {str(first)!r} and {str(second)!r} are one or lie in one "
@@ -96,8 +104,9 @@ def whole_directory(path: Path, port: str, advice: str | None = None) -> Iterato
     The directory is filled beside ``path``, flushed to disk and renamed, so that a reader never
     sees half of it. Where that cannot be, because ``path`` is a mount point, as a job's output is
     on Azure, or its parent cannot be written, the entries are put into ``path`` one by one, the
-    one that makes the directory readable (``_meta.yaml``) last. Entries of ``path`` that are
-    equal to the new ones, as a run that was killed in the midst of this leaves them, stay.
+    one that makes the directory readable (``_meta.yaml``) last, out of a folder in ``path`` that
+    says to the end that something is missing. Where a run was killed in the midst of this, the
+    entries that it has put there and that are not equal to the new ones are replaced.
 
     Args:
         path: the output.
@@ -135,16 +144,19 @@ def two_whole_directories(outputs: Mapping[str, Path]) -> Iterator[tuple[Path, P
     try:
         with whole_directory(path, port) as first:
             with whole_directory(other_path, other_port) as second:
+                (second / _OTHER_AWAITED).mkdir()
                 yield first, second
             written = True
     except BaseException:
         if written:
             _take_back(other_real, existed)
         raise
+    with suppress(OSError):  # both are whole: an empty folder is in nobody's way
+        (other_real / _OTHER_AWAITED).rmdir()
 
 
 def _take_back(directory: Path, existed: bool) -> None:
-    """Remove an output that was empty before, or was not there."""
+    """Remove an output that is whole, as the other one of two cannot be written."""
     with suppress(OSError):  # what is told is why the other could not be written
         for entry in directory.iterdir():
             _remove(entry)
@@ -178,11 +190,22 @@ def remove_leftovers(target: Path) -> None:
     """Remove what killed runs have left of unfinished copies of the output ``target``."""
     # mkdtemp's eight characters have no hyphen: "a" takes nothing for its own of "a-b".
     beside = re.compile(re.escape(hidden_beside(target, _PARTIAL).name) + "-[a-z0-9_]{8}")
-    inside = re.compile(re.escape(_PARTIAL) + "-.*", re.DOTALL)
-    for folder, own in ((target.parent, beside), (target, inside)):
-        with suppress(OSError):  # no such folder, or not ours to read: nothing is in the way
-            for name in filter(own.fullmatch, os.listdir(folder)):
-                shutil.rmtree(folder / name, ignore_errors=True)
+    with suppress(OSError):  # no such folder, or not ours to read: nothing is in the way
+        for name in filter(beside.fullmatch, os.listdir(target.parent)):
+            shutil.rmtree(target.parent / name, ignore_errors=True)
+    with suppress(OSError):
+        begun = bool(entries(target))
+        for folder in _partial(target):
+            if begun:  # the folder itself says so
+                for entry in folder.iterdir():
+                    _remove(entry)
+            else:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _partial(target: Path) -> list[Path]:
+    """What says, beside the entries of an output, that it is not whole."""
+    return [target / name for name in os.listdir(target) if name.startswith(f"{_PARTIAL}-")]
 
 
 def _existing(path: Path) -> Path:
@@ -238,25 +261,33 @@ def _publish(staging: Path, target: Path) -> None:
 
 
 def _fill(target: Path, staging: Path) -> None:
-    """Put the entries of ``staging`` into the directory ``target``."""
-    if os.stat(staging).st_dev == os.stat(target).st_dev:
-        _move_up(staging, target)
-    else:
-        inside = _staging_in(target, _PARTIAL)
-        try:
+    """Put the entries of ``staging`` into the directory ``target``, which may have some of them."""
+    left = [folder for folder in _partial(target) if folder != staging]
+    inside = staging if staging.parent == target else _staging_in(target, _PARTIAL)
+    try:
+        if inside != staging:
             shutil.copytree(staging, inside, dirs_exist_ok=True)
             _flush(inside)
-            _move_up(inside, target)
-        finally:
-            shutil.rmtree(inside, ignore_errors=True)
+        _move_up(inside, target, replace=bool(left))
+    finally:
+        shutil.rmtree(inside, ignore_errors=True)
+    for folder in left:
+        if folder.name != _OTHER_AWAITED:
+            shutil.rmtree(folder, ignore_errors=True)
     flush_entry(target)
 
 
-def _move_up(staging: Path, target: Path) -> None:
-    """Move the entries of ``staging`` that ``target`` does not have; the others must be equal."""
-    for name in entries(target):
-        if not _equal(staging / name, target / name):
+def _move_up(staging: Path, target: Path, replace: bool) -> None:
+    """Move the entries of ``staging`` that ``target`` does not have.
+
+    Those that it has must be equal, or are replaced; what ``staging`` has not is never removed.
+    """
+    others = [name for name in entries(target) if not _equal(staging / name, target / name)]
+    for name in others:
+        if not (replace and os.path.lexists(staging / name)):
             raise OSError(errno.ENOTEMPTY, f"it holds another {name!r}")
+    for name in sorted(others, key=lambda name: (name != "_meta.yaml", name)):
+        _remove(target / name)
     moved: list[Path] = []
     try:
         for name in sorted(os.listdir(staging), key=lambda name: (name == "_meta.yaml", name)):
