@@ -438,6 +438,18 @@ def test_companions_take_the_setting(
     assert sum(server.requests.values()) == 3 * samples
 
 
+def test_addresses_that_give_nothing_are_not_all_asked_for_samples(
+    server: Server, tmp_path: Path
+) -> None:
+    """There may be a million, and each takes a while."""
+    urls: list[str | None] = [server.on(f"/{i}", (404, {}, b"")) for i in range(30)]
+    rows_with_urls(tmp_path / "d", urls)
+    words = ["--input_path", str(tmp_path / "d"), "--output_path", str(tmp_path / "out")]
+    assert convert_to_image_directory.main([*words, "--private-urls", "True"]) == 0
+    assert sum(server.requests.values()) == 10
+    assert json.loads((tmp_path / "out" / "_samples.json").read_text()) == []
+
+
 def test_every_step_that_reads_images_has_the_setting() -> None:
     """And no other; it is a setting, which no spec has."""
     for component in COMPONENTS:

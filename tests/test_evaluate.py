@@ -133,11 +133,16 @@ def test_top_5_and_log_loss(tmp_path: Path) -> None:
         (["7", "1e3"], [7.0, 1000.0], 1.0),
         (["007", "8"], [7, 8], 1.0),
         (["True", "False"], [True, True], 0.5),
+        (["true", "FALSE", "maybe"], [True, False, True], 2 / 3),
+        ([7.0, 8.0, None], ["7", "7", "8"], 0.5),
         (["1", "x"], [1.0, 1.0], 0.5),
         ([7, 8], [7, 7], 0.5),
         (["ä", "日本"], ["ä", "日本"], 1.0),
     ],
-    ids=["floats", "integers", "truth values", "mixed", "numbers both", "any script"],
+    ids=[
+        *("floats", "integers", "truth values", "truth values in any case", "a number missing"),
+        *("mixed", "numbers both", "any script"),
+    ],
 )
 def test_labels_of_other_types(
     tmp_path: Path, true: list[Any], assigned: list[Any], accuracy: float

@@ -13,6 +13,8 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 import torch
+import yaml
+from PIL import Image
 from torch import nn
 
 from tests.conftest import class_folders, create, picture
@@ -20,7 +22,7 @@ from tests.scoring import probabilities, score
 from train_pytorch_model.companions import score_image_model, scoring
 from train_pytorch_model.models.architectures import architecture_named
 from train_pytorch_model.models.inference import for_inference
-from train_pytorch_model.models.network import build
+from train_pytorch_model.models.network import build, network
 from train_pytorch_model.ports.model_directory import read_model_directory, write_trained_model
 from train_pytorch_model.ports.model_spec import ModelSpec
 
@@ -104,6 +106,24 @@ def test_scored_images(model: Path, validation: Path, tmp_path: Path) -> None:
     assert schema["scoreColumns"] == {**{n: n for n in NAMES[:2]}, **assigned}
     samples = json.loads((tmp_path / "scored" / "_samples.json").read_text())
     assert [row["id"] for row in samples] == [0, 1, 2]
+
+
+def test_a_model_without_inputs(model: Path, validation: Path, tmp_path: Path) -> None:
+    """Takes pixels from 0 to 1, as in the original, where it was not saved by its Train."""
+    path = shutil.copytree(model, tmp_path / "model")
+    spec = yaml.safe_load((path / "model_spec.yaml").read_text())
+    del spec["inputs"]
+    (path / "model_spec.yaml").write_text(yaml.safe_dump(spec))
+    found = probabilities(score(path, validation, tmp_path / "scored"))
+    directory = read_model_directory(path, "trained_model")
+    net = network(directory, ("cat", "dog"), seed=0).eval()
+    for row, file in enumerate(sorted(validation.rglob("*.png"))):
+        with Image.open(file) as image, torch.inference_mode():
+            pixels = torch.from_numpy(np.array(image.convert("RGB"))).permute(2, 0, 1)[None] / 255
+            expected = net(pixels).softmax(dim=1)[0]
+        assert found.iloc[row].to_list() == pytest.approx(expected.tolist(), abs=1e-5)
+    usual = probabilities(score(model, validation, tmp_path / "usual"))
+    assert not np.allclose(found, usual, atol=1e-3)
 
 
 def test_the_preview(model: Path, tmp_path: Path) -> None:

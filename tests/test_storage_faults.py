@@ -19,6 +19,7 @@ from tests.conftest import Arguments, Run, class_folders, picture, refused
 from tests.loading import load
 from tests.test_damaged_images import in_turn
 from tests.test_image_directory import with_metadata
+from train_pytorch_model.companions import convert_to_image_directory
 from train_pytorch_model.errors import InvalidDatasetError
 from train_pytorch_model.ports import paths, patience, storage
 from train_pytorch_model.ports.image_directory import read_image_directory
@@ -149,6 +150,41 @@ def test_storage_that_does_not_come_back(
     faults.root, faults.reading = f"{os.path.realpath(tmp_path)}/{name}", 99
     line = refused(run, arguments, {"--train-data-path": data}, start)
     assert os.strerror(errno.EIO) in line
+
+
+def test_an_image_that_fails_while_it_is_copied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], faults: Faults
+) -> None:
+    """Is a fault of the input, which is named, not of the output."""
+    data = class_folders(tmp_path / "data", {"cat": 4, "dog": 4})
+    faults.root, faults.reading = os.path.realpath(data / "dog/002.png"), 99
+    words = ["--input_path", str(data), "--output_path", str(tmp_path / "out")]
+    assert convert_to_image_directory.main(words) == 1
+    assert capsys.readouterr().err == (
+        "InvalidDatasetError (0018): input_dataset: files that cannot be read, 1 problem: "
+        "'dog/002.png' (Input/output error). Replace or remove them.\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Is told in a line."""
+    really, data = os.scandir, class_folders(tmp_path / "data", {"cat": 4, "dog": 4})
+
+    def scandir(path: Any = ".") -> Any:
+        if not isinstance(path, int) and Path(os.fsdecode(path)) == data:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return really(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    words = ["--input_path", str(data), "--output_path", str(tmp_path / "out")]
+    assert convert_to_image_directory.main(words) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("InvalidDatasetError (0018): input_dataset: ")
+    assert "cannot be opened or unpacked (Permission denied)" in err
+    assert len(err.splitlines()) == 1
 
 
 def test_annotations_that_cannot_be_read_are_not_passed_over(

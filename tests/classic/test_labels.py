@@ -24,6 +24,8 @@ LOST = {
     "numbers": ["007", "1e3", "2.5"],
     "whole numbers": ["1", "2", "10"],
     "truth values": ["False", "True"],
+    "truth values in any case": ["FALSE", "true"],
+    "a missing value": ["NA", "cat", "dog"],
     "missing values": ["NA", "cat", "nan"],
     "carriage returns": ["cat", "cr\rlabel"],
 }

@@ -1,9 +1,11 @@
 """Score Image Model of both sides, file by file, and what the original does where ours differs."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.test_score import column, image_directory, trained_model
 
@@ -70,6 +72,16 @@ def test_every_file_is_the_originals(original, ours, at_once, same_scores, model
         assert found == almost(expected)
     assert (own / "_meta.yaml").read_text() == (theirs / "_meta.yaml").read_text()
     assert names_in(own) == names_in(theirs)
+
+
+def test_a_model_that_names_no_inputs(original, ours, at_once, same_scores, model, tmp_path):
+    """As the SDK saves one: the original does not normalise its pixels."""
+    path = shutil.copytree(model, tmp_path / "model")
+    spec = yaml.safe_load((path / "model_spec.yaml").read_text())
+    del spec["inputs"]
+    (path / "model_spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+    images = image_directory(tmp_path / "in", *DIRECTORIES["labelled"])
+    same_scores(*at_once(lambda: original.score(path, images), lambda: ours.score(path, images)))
 
 
 def names_in(folder: Path) -> set[str]:

@@ -1,11 +1,11 @@
 """Evaluate Image Model: scored images with labels → how good the model is."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from train_pytorch_model.command_line import run_component
 from train_pytorch_model.component import Component, Port
+from train_pytorch_model.termination import leave
 
 SHOWN = 20
 """Categories on the console."""
@@ -88,4 +88,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -2,7 +2,6 @@
 
 import os
 import posixpath
-import shutil
 from pathlib import Path
 
 from train_pytorch_model.data.threads import in_threads
@@ -10,6 +9,9 @@ from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
 from train_pytorch_model.ports.listing import Listing, write_listing
 from train_pytorch_model.ports.paths import open_inside, reason
 from train_pytorch_model.report.console import progress_bar
+
+CHUNK = 1 << 20
+"""How many bytes of a file are copied at a time."""
 
 
 def write_copies(folder: Path, listing: Listing) -> None:
@@ -34,8 +36,14 @@ def write_copies(folder: Path, listing: Listing) -> None:
                 return None
             return f"{shortened(file)!r} ({reason(error)})"
         with source, open(folder / listing.name(index), "wb") as target:
-            shutil.copyfileobj(source, target)
-        return None
+            while True:
+                try:
+                    chunk = source.read(CHUNK)
+                except OSError as error:  # of the input; what cannot be written is the output's
+                    return f"{shortened(file)!r} ({reason(error)})"
+                if not chunk:
+                    return None
+                target.write(chunk)
 
     problems = Problems()
     with progress_bar(len(listing), "copying") as bar:

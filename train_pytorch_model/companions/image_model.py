@@ -1,6 +1,5 @@
 """Image Model: any classifier of torchvision, as an UntrainedModelDirectory."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from train_pytorch_model.companions.initialization import (
 )
 from train_pytorch_model.component import Component
 from train_pytorch_model.models.architectures import model_names
+from train_pytorch_model.termination import leave
 
 COMPONENT = Component(
     name="image_model",
@@ -61,4 +61,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -1,12 +1,12 @@
 """Init Image Transformation: what to do to images, chosen once → a TransformationDirectory."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from train_pytorch_model.command_line import run_component
 from train_pytorch_model.component import INT32_MAX, Component, Parameter, Port
 from train_pytorch_model.report.console import say, warn
+from train_pytorch_model.termination import leave
 
 
 def _switch(name: str, help: str, *, default: bool = False) -> Parameter:
@@ -137,4 +137,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

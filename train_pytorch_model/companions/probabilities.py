@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from train_pytorch_model.data.batches import normalise
+from train_pytorch_model.data.batches import normalise, scale
 from train_pytorch_model.data.decode import UnreadableImageError, read_pixels
 from train_pytorch_model.data.threads import decoding_threads, in_threads
 from train_pytorch_model.errors import InvalidDatasetError, Problems, shortened
@@ -123,7 +123,8 @@ def _softmax(
         pixels = pixels.pin_memory()
     try:
         with torch.inference_mode():
-            inputs = normalise(pixels.to(device, non_blocking=True), torch.channels_last)
+            to_input = normalise if model.spec.normalised else scale
+            inputs = to_input(pixels.to(device, non_blocking=True), torch.channels_last)
             result: NDArray[np.float32] = net(inputs).softmax(dim=1).cpu().numpy()
     except (RuntimeError, AssertionError):  # the latter is what ViT says of another size
         _, height, width, _ = batch.shape

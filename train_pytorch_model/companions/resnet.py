@@ -1,6 +1,5 @@
 """ResNet: the residual networks of torchvision, as an UntrainedModelDirectory."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from train_pytorch_model.companions.initialization import (
 )
 from train_pytorch_model.component import Component, Parameter
 from train_pytorch_model.models.architectures import RESNET
+from train_pytorch_model.termination import leave
 
 COMPONENT = Component(
     name="resnet",
@@ -66,4 +66,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

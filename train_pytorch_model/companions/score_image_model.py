@@ -6,6 +6,7 @@ from pathlib import Path
 
 from train_pytorch_model.command_line import run_component
 from train_pytorch_model.component import DEVICE, PRIVATE_URLS, Component, Port
+from train_pytorch_model.termination import leave
 
 COMPONENT = Component(
     name="score_image_model",
@@ -56,4 +57,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -101,7 +101,8 @@ def _indices(
         known.append(categories.setdefault(text, len(categories)) if text else -1)
     if not may_be_missing and (-1 in known or encoded.null_count):
         raise InvalidDatasetError(
-            f"{port}: found rows without a scored label; write it again with Score Image Model."
+            f"{port}: found rows without a scored label, expected one in each; write it again with "
+            "this package's Score Image Model (the original's has none for a category such as NA)."
         )
     places = encoded.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)
     found: NDArray[np.int64] = np.array([*known, -1], np.int64)[places]
@@ -112,10 +113,15 @@ def _text(label: object, scored: pa.DataType) -> str:
     """A label as text, in the form that labels of the type ``scored`` have."""
     if label is None or (isinstance(label, float) and math.isnan(label)):
         return ""
+    text = str(label)
+    if pa.types.is_boolean(scored) and text.lower() in ("true", "false"):  # pandas: in any case
+        return text.capitalize()
     is_number = pa.types.is_floating(scored) or pa.types.is_integer(scored)
-    if is_number and "_" not in str(label):  # Python alone reads 1_0 as a number
+    if not is_number and isinstance(label, float) and label.is_integer():
+        return str(int(label))  # integers of which some are missing are floats in a table
+    if is_number and "_" not in text:  # Python alone reads 1_0 as a number
         try:
-            return str(float(str(label))) if pa.types.is_floating(scored) else str(int(str(label)))
+            return str(float(text)) if pa.types.is_floating(scored) else str(int(text))
         except ValueError:
-            return str(label)
-    return str(label)
+            return text
+    return text

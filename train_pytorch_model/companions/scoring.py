@@ -124,15 +124,15 @@ def _known_columns(images: ImageSet) -> dict[str, pa.Array]:
     Integers of which some are missing become floats, as in the original. Labels of another form
     (the annotations of a converted COCO data set) become their categories.
     """
-    label = images.schema.label_column or ""
-    names = {*images.schema.non_feature_columns, label} & images.columns.keys()
+    label = images.schema.label_column
+    names = images.columns.keys() & {*images.schema.non_feature_columns, label}
     known = {name: images.columns[name] for name in sorted(names)}
     for name, values in known.items():
         if values.null_count and pa.types.is_integer(values.type):
             known[name] = values.cast(pa.float64(), safe=False)
         if name != label and _has_empty_objects(values.type):  # which Parquet has no form for
             known[name] = pa.array([json.dumps(value) for value in values.to_pylist()])
-    if label in known and pa.types.is_nested(known[label].type):
+    if label is not None and label in known and pa.types.is_nested(known[label].type):
         missing = images.labels == UNLABELLED
         known[label] = pa.array(images.schema.classes).take(pa.array(images.labels, mask=missing))
     return known

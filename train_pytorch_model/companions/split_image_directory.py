@@ -7,6 +7,7 @@ from pathlib import Path
 from train_pytorch_model.command_line import run_component
 from train_pytorch_model.component import PRIVATE_URLS, Component, Parameter, Port
 from train_pytorch_model.errors import InvalidDatasetError, ParameterError
+from train_pytorch_model.termination import leave
 
 COMPONENT = Component(
     name="split_image_directory",
@@ -120,4 +121,4 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

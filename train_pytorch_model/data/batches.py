@@ -48,8 +48,13 @@ def normalise(
     pixels: Tensor, memory_format: torch.memory_format = torch.contiguous_format
 ) -> Tensor:
     """``(x / 255 - 0.5) / 0.5``: (b, height, width, 3) uint8 → (b, 3, height, width) float32."""
+    return scale(pixels, memory_format).sub_(MEAN).div_(STD)
+
+
+def scale(pixels: Tensor, memory_format: torch.memory_format) -> Tensor:
+    """``x / 255``: (b, height, width, 3) uint8 → (b, 3, height, width) float32."""
     images = pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=memory_format)
-    return images.div_(255).sub_(MEAN).div_(STD)
+    return images.div_(255)
 
 
 class Labelled(NamedTuple):

@@ -17,7 +17,10 @@ import numpy as np
 import torch
 import torchvision
 import yaml
-from PIL import Image
+from PIL import Image, PngImagePlugin
+
+# As in training: PNGs of cameras carry profiles and text of more than Pillow's 1 MB a chunk.
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY
 
 network = None
 labels = []
@@ -56,13 +59,19 @@ def run(data):
 def _scored(row):
     image = Image.open(io.BytesIO(base64.b64decode(row[image_column])))
     deep = image.mode.startswith(("I", "F"))
-    grey = _to_8_bits(np.asarray(image))[:, :, None].repeat(3, axis=2) if deep else None
+    grey = _to_8_bits(_values(image))[:, :, None].repeat(3, axis=2) if deep else None
     pixels = torch.from_numpy(grey if deep else np.array(image.convert("RGB")))
     batch = pixels.permute(2, 0, 1)[None].float().div(255).sub(0.5).div(0.5)
     with torch.inference_mode():
         probabilities = network(batch).softmax(dim=1)[0]
     known = [row.get(column) for column in columns]
     return [*known, *probabilities.tolist(), labels[int(probabilities.argmax())]]
+
+
+def _values(image):
+    """The values of a deep image; those of a PGM are of 16 bits, though Pillow calls them 32."""
+    values = np.asarray(image)
+    return values.astype(np.uint16) if image.format == "PPM" and image.mode == "I" else values
 
 
 def _to_8_bits(values):

@@ -54,6 +54,7 @@ def trained_spec(
         weights_file="model",
         labels_file=LABELS,
         image_column=image_column,
+        normalised=True,
         created=created,
     )
 

@@ -19,6 +19,9 @@ from train_pytorch_model.ports.image_metadata import LIST, META, SCHEMA, read_wi
 from train_pytorch_model.ports.image_set import UNLABELLED, ImageSet
 from train_pytorch_model.ports.paths import reason
 
+MAX_TRIED = 10
+"""How many images are asked for as samples, at most."""
+
 
 def read_image_directory(
     root: Path, port: str, *, one_category: bool = True, private_urls: bool = False
@@ -180,11 +183,12 @@ def samples(
 ) -> list[dict[str, Any]]:
     """The first ``count`` images as rows of a ``_samples.json``: a key per column of the schema.
 
-    An image is the base64 of its file. One that is absent or larger than 16 MB is passed over. The
+    An image is the base64 of its file. One that is absent or larger than 16 MB is passed over, but
+    no more than MAX_TRIED are asked for: each may be behind an address that answers slowly. The
     other values are those of ``image_set.columns``, or of ``lines``, a JSON object an image.
     """
     rows: list[dict[str, Any]] = []
-    for index in range(len(image_set)):
+    for index in range(min(len(image_set), MAX_TRIED)):
         if len(rows) == count:
             break
         try:

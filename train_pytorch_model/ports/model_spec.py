@@ -32,6 +32,9 @@ class ModelSpec:
         weights_file: the name of the state dict's file.
         labels_file: the name of the file of labels, None for an untrained model.
         image_column: the name of the input.
+        normalised: whether its pixels are normalised, not only scaled to 0…1: all of the original's
+            Train are. A trained model that was saved in another way may name no inputs; then the
+            original normalises none.
         created: when it was made, in UTC; None is now.
     """
 
@@ -44,6 +47,7 @@ class ModelSpec:
     weights_file: str = WEIGHTS
     labels_file: str | None = None
     image_column: str = "image"
+    normalised: bool = True
     created: datetime | None = None
 
 
@@ -84,6 +88,7 @@ def parse_model_spec(document: object, problems: Problems) -> ModelSpec:
         weights_file=_text(names["model_file"]),
         labels_file=labels_file if isinstance(labels_file, str) else None,
         image_column=_image_column(spec.get("inputs"), problems),
+        normalised=labels_file is None or spec.get("inputs") is not None,
     )
 
 
