@@ -139,9 +139,13 @@ def test_what_a_killed_run_has_put_there_is_replaced(mount: Path) -> None:
 
 
 def test_what_no_killed_run_has_put_there_stays(mount: Path) -> None:
-    """Also beside what a killed run has left."""
+    """Also beside what a killed run has left, or behind a link of such a name."""
     (mount / ".partial-left").mkdir()
     (mount / "precious").write_text("x")
+    elsewhere = mount.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_text("x")
+    (mount / ".partial-link").symlink_to(elsewhere)
     check_output(mount, "trained_model")
 
     def fill() -> None:
@@ -150,7 +154,7 @@ def test_what_no_killed_run_has_put_there_stays(mount: Path) -> None:
 
     with pytest.raises(FailedToWriteOutputsError, match="it holds another 'precious'"):
         fill()
-    assert (mount / "precious").read_text() == "x"
+    assert (mount / "precious").read_text() == (elsewhere / "precious").read_text() == "x"
     assert not (mount / "a").exists()
 
 

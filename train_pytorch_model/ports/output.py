@@ -205,7 +205,8 @@ def remove_leftovers(target: Path) -> None:
 
 def _partial(target: Path) -> list[Path]:
     """What says, beside the entries of an output, that it is not whole."""
-    return [target / name for name in os.listdir(target) if name.startswith(f"{_PARTIAL}-")]
+    found = [target / name for name in os.listdir(target) if name.startswith(f"{_PARTIAL}-")]
+    return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
 
 
 def _existing(path: Path) -> Path:
