@@ -244,6 +244,20 @@ def test_the_deployment_file_takes_deep_images(
 Damage = Callable[[Path], object]
 
 
+@pytest.mark.parametrize(
+    ("value", "meant"), [("true", True), ("false", True), (1, True), (0, False), ("", False)]
+)
+def test_options_that_are_no_truth_values(
+    resnet18: Path, tmp_path: Path, value: Any, meant: bool
+) -> None:
+    """As the original's command line writes ``--pretrained true``; it takes any text for true."""
+    path = shutil.copytree(resnet18, tmp_path / "model")
+    options = {"pretrained": value, "zero_init_residual": value}
+    spec_with(lambda s: s["flavor_extras"]["init_params"].update(options))(path)
+    spec = read_model_directory(path, "untrained_model").spec
+    assert (spec.pretrained, spec.options["zero_init_residual"]) == (meant, meant)
+
+
 def spec_with(change: Callable[[dict[str, Any]], object]) -> Damage:
     """Damage to the spec: ``change`` gets its data."""
 
@@ -353,8 +367,8 @@ DAMAGED: dict[str, tuple[Damage, str]] = {
         spec_with(lambda s: s["flavor_extras"]["init_params"].update(weights=True)),
         "parameters ['weights']",
     ),
-    "option of text": (
-        spec_with(lambda s: s["flavor_extras"]["init_params"].update(pretrained="yes")),
+    "option that is a list": (
+        spec_with(lambda s: s["flavor_extras"]["init_params"].update(pretrained=["yes"])),
         "expected true or false",
     ),
     "no classes": (

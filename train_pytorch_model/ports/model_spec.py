@@ -73,7 +73,8 @@ def parse_model_spec(document: object, problems: Problems) -> ModelSpec:
         if not isinstance(value, str) or not value:
             problems.add(f"{key} is {scalar(value)}, expected a name")
     for key, value in init.items():
-        if not isinstance(value, bool):
+        # The original's command line makes a text of "true" and "false", and asks for its truth.
+        if not isinstance(value, bool | int | str):
             problems.add(f"init_params.{scalar(key)} is {scalar(value)}, expected true or false")
     labels_file = spec.get("label_map_file")
     if labels_file is not None and not isinstance(labels_file, str):
@@ -82,8 +83,8 @@ def parse_model_spec(document: object, problems: Problems) -> ModelSpec:
         module=_text(names["flavor_extras.module"]),
         class_name=_text(names["flavor_extras.class"]),
         model_name=_text(names["init_params.model_name"]),
-        pretrained=init.pop("pretrained", False) is True,
-        options={key: value is True for key, value in init.items() if isinstance(key, str)},
+        pretrained=bool(init.pop("pretrained", False)),
+        options={key: bool(value) for key, value in init.items() if isinstance(key, str)},
         num_classes=num_classes,
         weights_file=_text(names["model_file"]),
         labels_file=labels_file if isinstance(labels_file, str) else None,
