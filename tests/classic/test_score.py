@@ -74,13 +74,15 @@ def test_every_file_is_the_originals(original, ours, at_once, same_scores, model
     assert names_in(own) == names_in(theirs)
 
 
-def test_a_model_that_names_no_inputs(original, ours, at_once, same_scores, model, tmp_path):
+def test_a_model_that_names_no_inputs(
+    original, ours, at_once, same_scores, model, pictures, tmp_path
+):
     """As the SDK saves one: the original does not normalise its pixels."""
     path = shutil.copytree(model, tmp_path / "model")
     spec = yaml.safe_load((path / "model_spec.yaml").read_text())
     del spec["inputs"]
     (path / "model_spec.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
-    images = image_directory(tmp_path / "in", *DIRECTORIES["labelled"])
+    images = original.convert(pictures)
     same_scores(*at_once(lambda: original.score(path, images), lambda: ours.score(path, images)))
 
 
