@@ -45,15 +45,22 @@ def read_rows(
     try:
         rows = read_columns(_after_bom(file), schema)
     except pa.ArrowInvalid as error:  # what pyarrow says of a column of more than 2 GiB
-        raise InvalidDatasetError(
-            f"{port}: a column of {name} is too large ({shortened(str(error))}), expected less "
-            "than 2 GiB of text in each; remove columns that are not needed, or shorten file names."
-        ) from error
+        raise _too_large(port, name) from error
     file.seek(0)
     if rows is None or len(rows.files) != _objects(_after_bom(file)):
         file.seek(0)
         rows = _read_line_by_line(_after_bom(file), schema, port, name, one_category)
+        columns = (rows.files, rows.urls, rows.labels, *rows.columns.values())
+        if any(isinstance(column, pa.ChunkedArray) for column in columns):
+            raise _too_large(port, name)
     return rows
+
+
+def _too_large(port: str, name: str) -> InvalidDatasetError:
+    return InvalidDatasetError(
+        f"{port}: {name} has a column of more than 2 GiB of text, expected less in each; remove "
+        "columns that are not needed, or shorten the names of files."
+    )
 
 
 def check_lines(file: BinaryIO, port: str, name: str) -> None:
