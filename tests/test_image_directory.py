@@ -252,10 +252,7 @@ def test_integer_categories(
     assert found.labels.tolist() == [0, 1]
 
 
-LABEL_TYPES = ("int64", "float64", "bool", "str")
-
-
-@pytest.mark.parametrize("kind", LABEL_TYPES)
+@pytest.mark.parametrize("kind", ["int64", "float64", "bool", "str"])
 def test_labels_of_a_column_of_another_kind(tmp_path: Path, kind: str) -> None:
     """A number is the name that it writes, whatever the schema says of the column."""
     schema = schema_of(categories_of("0", "1"))

@@ -256,7 +256,7 @@ def test_a_split_that_was_killed_is_made_when_it_is_started_again(
     source = class_folders(tmp_path / "in", {"cat": 4, "dog": 4}, size=8)
     flags = ["--src_path", str(source), "--fraction", "0.5"]
     assert split(source, tmp_path / "a", tmp_path / "b", "--fraction", "0.5") == 0
-    expected = {name: content(tmp_path / name) for name in ("a", "b")}
+    expected = [written(tmp_path / name) for name in ("a", "b")]
     for moment in range(20):
         outputs = [tmp_path / f"{moment}{name}" for name in ("a", "b")]
         for output in outputs:
@@ -267,16 +267,22 @@ def test_a_split_that_was_killed_is_made_when_it_is_started_again(
         code = subprocess.run(arguments, check=False, capture_output=True).returncode
         if code == 9:
             assert split(source, outputs[0], outputs[1], "--fraction", "0.5") == 0
-        assert {"a": content(outputs[0]), "b": content(outputs[1])} == expected
+        assert [written(output) for output in outputs] == expected
+        assert not list(tmp_path.rglob(".partial*"))
         if code == 0:
             break
     assert code == 0
     assert moment == (11 if mounted else 2)
 
 
-def content(folder: Path) -> dict[str, bytes | None]:
-    """What lies below a folder, hidden or not."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }
+def test_a_split_that_was_killed_when_both_halves_were_whole(tmp_path: Path) -> None:
+    """Only what says that one is awaited is still there; then it goes."""
+    source = class_folders(tmp_path / "in", {"cat": 4, "dog": 4}, size=8)
+    outputs = [tmp_path / name for name in ("a", "b")]
+    assert split(source, *outputs, "--fraction", "0.5") == 0
+    expected = [written(output) for output in outputs]
+    (outputs[1] / ".partial-of-two").mkdir()
+    assert split(source, *outputs, "--fraction", "0.5") == 0
+    assert [written(output) for output in outputs] == expected
+    assert not list(tmp_path.rglob(".partial*"))
+    assert split(source, *outputs, "--fraction", "0.5") == 1

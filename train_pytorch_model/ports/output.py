@@ -88,8 +88,10 @@ def check_two_outputs(outputs: Mapping[str, Path]) -> None:
         FailedToWriteOutputsError: as ``check_output``, or the one lies in the other.
     """
     first, second = (Path(os.path.realpath(path)) for path in outputs.values())
+    # It is there for a moment after the first is whole, too.
+    begun = os.path.lexists(second / _OTHER_AWAITED)
     for port, path in outputs.items():
-        check_output(path, port, begun=os.path.lexists(second / _OTHER_AWAITED))
+        check_output(path, port, begun=begun)
     if first in (second, *second.parents) or second in first.parents:
         raise FailedToWriteOutputsError(
             f"{' and '.join(outputs)}: {str(first)!r} and {str(second)!r} are one or lie in one "

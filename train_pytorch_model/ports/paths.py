@@ -44,10 +44,9 @@ def open_inside(root: Path, name: str) -> BinaryIO:
         OSError: the file is absent or unreadable, is not a regular file, or lies outside ``root``
             (by its name or through a symbolic link).
     """
-    if not _fits(name):
-        raise OSError(f"its path is too long, or leads through more than {MAX_DEPTH} folders")
     if not is_safe_name(name):
-        raise OSError("its path leaves the directory")
+        too_long = f"its path is too long, or leads through more than {MAX_DEPTH} folders"
+        raise OSError("its path leaves the directory" if _fits(name) else too_long)
     return _opened_in_its_folder(root, name) or open_file(_inside(root, name))
 
 
