@@ -23,7 +23,8 @@ matrix: $(VENV)/.ready-test
 	bash tests/classic/setup.sh .venv-classic
 	$(BIN)/python tests/classic/interoperability.py
 
-# What conda.yaml installs with pip, alone in a fresh environment; the demo must run in it.
+# What conda.yaml installs with pip, alone in a fresh environment; the demo must run in it, and then
+# it goes: it is as large as the environment of the tests.
 environment: $(VENV)/.ready-test
 	rm -rf .venv-azure
 	$(PYTHON) -m venv .venv-azure
@@ -31,6 +32,7 @@ environment: $(VENV)/.ready-test
 	.venv-azure/bin/python -m pip install --disable-pip-version-check --quiet --requirement .venv-azure/requirements.txt
 	.venv-azure/bin/python -m pip check --disable-pip-version-check
 	.venv-azure/bin/python -m examples.demo
+	rm -rf .venv-azure
 
 # Takes hours. A target that is missed does not keep the others from being measured.
 bench: $(VENV)/.ready-bench .venv-plain/.ready
