@@ -38,7 +38,7 @@ environment: $(VENV)/.ready-test
 bench: $(VENV)/.ready-bench .venv-plain/.ready
 	bash tests/classic/setup.sh .venv-classic
 	@missed=; \
-	for words in accuracy transformation scoring training weight_gradients \
+	for words in accuracy transformation scoring training convolutions \
 			"indexing --ours .venv-plain" checkpoints growth limits; do \
 		echo "python -m benchmarks.$$words"; \
 		$(BIN)/python -m benchmarks.$$words || missed="$$missed $${words%% *}"; \

@@ -12,6 +12,7 @@ from torch.nn.functional import cross_entropy
 from train_pytorch_model.engine.fit import MOMENTUM, WEIGHT_DECAY
 from train_pytorch_model.engine.schedule import decayed
 from train_pytorch_model.models.kernels import fit_kernels, whole_state_dict
+from train_pytorch_model.models.shapes import input_sizes
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_training_is_the_same(name: str, sizes: set[tuple[int, int]], fewer: boo
         if isinstance(module, nn.Dropout):
             module.p = 0.0
     trimmed = copy.deepcopy(whole)
-    fit_kernels(trimmed, copy.deepcopy(whole).float().to("meta"), sizes)
+    fit_kernels(trimmed, input_sizes(copy.deepcopy(whole).float().to("meta"), sizes))
     counts = [sum(p.numel() for p in net.parameters()) for net in (whole, trimmed)]
     assert (counts[1] < counts[0]) == fewer
 
@@ -62,7 +63,7 @@ def test_training_is_the_same(name: str, sizes: set[tuple[int, int]], fewer: boo
 def test_a_kernel_that_lies_in_one_place_is_a_matrix(size: int, products: int) -> None:
     """The last five convolutions of a ResNet-18 on images of one pixel in the end."""
     net = torchvision.models.resnet18(num_classes=3)
-    fit_kernels(net, copy.deepcopy(net).to("meta"), {(size, size)})
+    fit_kernels(net, input_sizes(copy.deepcopy(net).to("meta"), {(size, size)}))
     with torch.autograd.profiler.profile() as profile:
         net(torch.zeros(2, 3, size, size))
     called = Counter(event.name for event in profile.function_events)
@@ -79,7 +80,7 @@ def test_every_geometry(kernel: int, stride: int, padding: int) -> None:
         conv = nn.Conv2d(3, 2, kernel, stride, padding)
         trimmed = copy.deepcopy(conv)
         net = nn.Sequential(trimmed)
-        fit_kernels(net, copy.deepcopy(net).to("meta"), {(length, length)})
+        fit_kernels(net, input_sizes(copy.deepcopy(net).to("meta"), {(length, length)}))
         images = torch.randn(1, 3, length, length)
         torch.testing.assert_close(trimmed(images), conv(images), rtol=1e-4, atol=1e-5)
         assert torch.equal(whole_state_dict(net, 1.0)["0.weight"], conv.weight)

@@ -108,7 +108,7 @@ def test_where_products_are_computed(
     """On processors whose vectors are of 256 bits, in float32, where channels lie side by side."""
     runtime = Runtime(torch.device(device), "", tracked=False, bfloat16=bfloat16)
     narrow = torch.backends.cpu.get_cpu_capability() == "AVX2"
-    assert runtime.multiplies_weight_gradients(size) == (where_slow and narrow)
+    assert runtime.multiplies_convolutions(size) == (where_slow and narrow)
 
 
 def test_training_is_the_same(arguments: Arguments, tmp_path: Path) -> None:

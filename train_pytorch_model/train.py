@@ -90,8 +90,9 @@ def train(job: Job) -> Fit:
         validation.read_in_background()
         batch_size = min(job.params.batch_size, len(training))
         _check_sizes(inputs, batch_size, training.size, validation.size)
-        multiply_gradients = runtime.multiplies_weight_gradients(training.size)
-        fit_to_sizes(net, inputs.untrained, {training.size, validation.size}, multiply_gradients)
+        products = runtime.multiplies_convolutions(training.size)
+        sizes = {training.size, validation.size}
+        fit_to_sizes(net, inputs.untrained, sizes, batch_size, products)
         runtime.prepare(training.size)
         announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
 

@@ -25,11 +25,12 @@ from train_pytorch_model.models.architectures import (
     family_of,
 )
 from train_pytorch_model.models.kernels import fit_kernels, whole_state_dict
-from train_pytorch_model.models.pooling import pool_first
-from train_pytorch_model.models.shapes import ShapesAlone
+from train_pytorch_model.models.pooling import forget_pooled, pool_first
+from train_pytorch_model.models.shapes import ShapesAlone, Size, input_sizes
 from train_pytorch_model.models.torchvision_networks import networks
 from train_pytorch_model.models.weight_gradients import multiply_weight_gradients
 from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
+from train_pytorch_model.models.winograd import use_winograd
 from train_pytorch_model.params import seed_of_64_bits
 from train_pytorch_model.ports.model_directory import CONNECT, ModelDirectory
 from train_pytorch_model.ports.model_spec import LABELS, ModelSpec
@@ -129,10 +130,7 @@ def original_state_dict(net: nn.Module, unreached: float = 1.0) -> dict[str, Ten
 
 
 def fit_to_sizes(
-    net: nn.Module,
-    directory: ModelDirectory,
-    sizes: set[tuple[int, int]],
-    multiply_gradients: bool = False,
+    net: nn.Module, directory: ModelDirectory, sizes: set[Size], batch: int, products: bool
 ) -> None:
     """Have ``net`` compute the same in less time, for images of these sizes (height, width) only.
 
@@ -143,13 +141,18 @@ def fit_to_sizes(
         net: as ``network`` gives it.
         directory: the model directory that it is of.
         sizes: of all images that it will be given.
-        multiply_gradients: see ``weight_gradients``.
+        batch: how many of them it is mostly given at once.
+        products: whether convolutions are faster as products of matrices: see ``winograd`` and
+            ``weight_gradients``.
     """
     _, architecture = _looked_up(directory)
     skeleton = unfilled_network(directory.spec, architecture, 2).to("meta")
-    fit_kernels(net, skeleton, sizes)
+    inputs = input_sizes(skeleton, sizes)
+    fit_kernels(net, inputs)
     pool_first(net)
-    if multiply_gradients:
+    forget_pooled(net)
+    if products:
+        use_winograd(net, inputs, batch)
         multiply_weight_gradients(net)
 
 

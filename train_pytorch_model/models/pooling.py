@@ -1,13 +1,20 @@
-"""Activations behind max-pooling instead of before it.
+"""Max-pooling that costs less: before the activation, and without keeping what is pooled.
 
 The maximum of what is left of ReLU is what ReLU leaves of the maximum, and the gradient goes the
 same way: where a maximum is positive, to it, and nowhere else. Behind the pooling a ReLU has a
 quarter of the pixels or less to go through, forwards and backwards.
+
+PyTorch keeps what is pooled until the gradient has come back, and of it needs nothing but the size.
+It is the largest that many networks compute: 51 MB of 16 images of 224 pixels in a ResNet-18.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from train_pytorch_model.models.torchvision_networks import networks
 
@@ -23,3 +30,44 @@ def pool_first(net: nn.Module) -> None:
                 if isinstance(relu, nn.ReLU) and isinstance(pool, nn.MaxPool2d):
                     setattr(parent, name, pool)
                     setattr(parent, next_name, relu)
+
+
+def forget_pooled(net: nn.Module) -> None:
+    """Have the max-poolings of ``net``, in place, keep nothing of what they pool."""
+    for module in net.modules():
+        if type(module) is nn.MaxPool2d and not module.return_indices:
+            module.__class__ = _MaxPool2d  # its hooks and place in the network stay
+
+
+class _MaxPool2d(nn.MaxPool2d):
+    def forward(self, images: Tensor) -> Tensor:
+        """(b, channels, height, width) → (b, channels, rows, columns)."""
+        geometry = (self.kernel_size, self.stride, self.padding, self.dilation)
+        pooled: Tensor = _MaxPooling.apply(images, [*map(_pair, geometry)], self.ceil_mode)
+        return pooled
+
+
+class _MaxPooling(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, geometry: Sequence[list[int]], ceil: bool) -> Tensor:
+        pooled, places = torch.ops.aten.max_pool2d_with_indices(images, *geometry, ceil)
+        ctx.save_for_backward(places)
+        side_by_side = images.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if side_by_side else torch.contiguous_format
+        ctx.like = {"size": images.shape, "dtype": images.dtype, "memory_format": layout}
+        ctx.pooling = (*geometry, ceil)
+        return pooled  # type: ignore[no-any-return]  # torch does not type its operators
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (places,) = ctx.saved_tensors
+        images = torch.empty(**ctx.like, device=gradient.device)  # never written, so no memory
+        of_images = torch.ops.aten.max_pool2d_with_indices_backward(
+            gradient, images, *ctx.pooling, places
+        )
+        return of_images, None, None
+
+
+def _pair(value: int | Sequence[int]) -> list[int]:
+    return [value, value] if isinstance(value, int) else [*value]

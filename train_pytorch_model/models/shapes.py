@@ -1,12 +1,15 @@
 """What shapes the layers of a network give, without computing anything."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
+
+Size = tuple[int, int]
 
 
 class ShapesAlone(TorchFunctionMode):
@@ -114,3 +117,39 @@ def _windows(
     if min(rooms) < 0:
         return None
     return [room // step + 1 for room, step in zip(rooms, stride, strict=True)]
+
+
+def input_sizes(skeleton: nn.Module, sizes: Iterable[Size]) -> Mapping[str, set[Size]]:
+    """What size the inputs of a network's convolutions have.
+
+    Args:
+        skeleton: the network, on the device ``meta``.
+        sizes: (height, width) of all images that it will be given.
+
+    Returns:
+        Name of each convolution → the (height, width) of all that it is given.
+    """
+    found: dict[str, set[Size]] = defaultdict(set)
+    hooks = [
+        module.register_forward_pre_hook(_Note(found[name]))
+        for name, module in skeleton.named_modules()
+        if isinstance(module, nn.Conv2d)
+    ]
+    skeleton.eval()
+    with torch.no_grad(), ShapesAlone():
+        for height, width in sizes:
+            skeleton(torch.empty(1, 3, height, width, device="meta"))
+    for hook in hooks:
+        hook.remove()
+    return {name: inputs for name, inputs in found.items() if inputs}
+
+
+class _Note:
+    """A hook that notes the size of what a module is given."""
+
+    def __init__(self, sizes: set[Size]) -> None:
+        self._sizes = sizes
+
+    def __call__(self, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        height, width = inputs[0].shape[2:]
+        self._sizes.add((height, width))

@@ -1,8 +1,8 @@
-"""Gradients of convolutions' weights: as products of matrices against PyTorch's own.
+"""Convolutions: as products of matrices against PyTorch's own.
 
-``python -m benchmarks.weight_gradients`` computes the gradient of the weights of each kind of
-convolution of 3x3 that a ResNet-18 has for batches of 16 images of 224x224, and takes whole
-training steps with and without products, in turn in one process. It prints medians.
+``python -m benchmarks.convolutions`` computes each kind of convolution of 3x3 that a ResNet-18 has
+for batches of 16 images of 224x224, or its gradients, where they are computed as products, and
+takes whole training steps with and without products, in turn in one process. It prints medians.
 
 Measured on 2026-11-28 with ``--runs 7``, on a machine that others use too::
 
@@ -37,14 +37,19 @@ from torch.nn.functional import conv2d
 from benchmarks.sides import processor
 from train_pytorch_model.engine.fit import sgd, train_step
 from train_pytorch_model.engine.runtime import start
-from train_pytorch_model.models.pooling import pool_first
+from train_pytorch_model.models.pooling import forget_pooled, pool_first
+from train_pytorch_model.models.shapes import input_sizes
 from train_pytorch_model.models.weight_gradients import (
     multiply_weight_gradients,
     weight_gradient,
 )
+from train_pytorch_model.models.winograd import convolved, gradients, use_winograd
 
 BATCH = 16
 SIZE = 224
+WIDE = 128
+"""Convolutions of so many channels are computed by ``winograd``, the others' gradients by
+``weight_gradients``."""
 
 CONVOLUTIONS = (
     # channels, outputs, edge of what is convolved, stride
@@ -69,30 +74,52 @@ def compare(what: str, own: Callable[[], object], ours: Callable[[], object], ru
             if run:  # the first of all is not counted
                 times.append(time.perf_counter() - begun)
     before, after = (1000 * median(times) for times in seconds)
-    sys.stdout.write(f"{what:<45}{before:>8.1f} → {after:>8.1f} ms{after / before:>8.2f}\n")
+    sys.stdout.write(f"{what:<62}{before:>8.1f} → {after:>8.1f} ms{after / before:>8.2f}\n")
 
 
 def compare_convolution(channels: int, outputs: int, edge: int, stride: int, runs: int) -> None:
-    """Compare the gradients of the weights of one kind of convolution."""
+    """Compare the gradients of one kind of convolution, and the outputs where they differ."""
     shape = (BATCH, channels, edge, edge)
     images = torch.randn(shape).to(memory_format=torch.channels_last)
     weight = torch.randn(outputs, channels, 3, 3).to(memory_format=torch.channels_last)
     gradient = torch.randn_like(conv2d(images, weight, None, stride, 1))
-    geometry = (None, [stride] * 2, [1, 1], [1, 1], False, [0, 0], 1, [False, True, False])
-    compare(
-        f"{channels} → {outputs} channels, {edge}x{edge}, stride {stride}",
-        lambda: torch.ops.aten.convolution_backward(gradient, images, weight, *geometry),
-        lambda: weight_gradient(images, gradient, 3, stride, 1),
-        runs,
-    )
+
+    def own(of_images: bool) -> object:
+        wanted = [of_images, True, False]
+        geometry = (None, [stride] * 2, [1, 1], [1, 1], False, [0, 0], 1, wanted)
+        return torch.ops.aten.convolution_backward(gradient, images, weight, *geometry)
+
+    what = f"{channels} → {outputs} channels, {edge}x{edge}, stride {stride}"
+    if stride == 1 and min(channels, outputs) >= WIDE:
+        compare(
+            f"{what}: outputs",
+            lambda: conv2d(images, weight, None, 1, 1),
+            lambda: convolved(images, weight, None),
+            runs,
+        )
+        compare(
+            f"{what}: gradients",
+            lambda: own(of_images=True),
+            lambda: gradients(images, weight, gradient),
+            runs,
+        )
+    else:
+        compare(
+            f"{what}: gradient of weights",
+            lambda: own(of_images=False),
+            lambda: weight_gradient(images, gradient, 3, stride, 1),
+            runs,
+        )
 
 
 def compare_steps(name: str, runs: int) -> None:
     """Compare whole training steps of a network."""
     plain = getattr(torchvision.models, name)(num_classes=10)
     pool_first(plain)
+    forget_pooled(plain)
     plain = plain.to(memory_format=torch.channels_last).train()
     ours = copy.deepcopy(plain)
+    use_winograd(ours, input_sizes(copy.deepcopy(plain).to("meta"), {(SIZE, SIZE)}), BATCH)
     multiply_weight_gradients(ours)
     images = torch.randn(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
     labels = torch.randint(10, (BATCH,))
@@ -107,12 +134,10 @@ def compare_steps(name: str, runs: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Compare."""
-    parser = argparse.ArgumentParser(
-        prog="weight_gradients", description=str(__doc__).splitlines()[0]
-    )
+    parser = argparse.ArgumentParser(prog="convolutions", description=str(__doc__).splitlines()[0])
     parser.add_argument("--runs", type=int, default=15, help="of each; default 15")
     runs = parser.parse_args(argv).runs
-    start("cpu")
+    start("cpu").prepare((SIZE, SIZE))
     sys.stdout.write(f"{processor()}; torch {torch.__version__}\n\n")
     for channels, outputs, edge, stride in CONVOLUTIONS:
         compare_convolution(channels, outputs, edge, stride, runs)

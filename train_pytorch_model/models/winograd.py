@@ -1,0 +1,212 @@
+"""Convolutions of 3x3 with four ninths of the multiplications.
+
+Winograd's F(2x2, 3x3), as in Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks"
+(arXiv:1509.09308): two by two pixels of what a kernel gives come of four by four that it is given,
+a patch. With patches and kernels each in another basis, they take 16 products instead of 36, and
+those of many patches, channels and kernels are 16 products of matrices. The sums and halves that
+change the basis round less than the longer sums of products do without it.
+
+On processors without AVX-512 that takes 0.6 to 0.9 of the time (``benchmarks.convolutions``).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn.functional import pad
+
+from train_pytorch_model.models.shapes import Size
+
+_CHANNELS = 128
+"""With fewer, in or out, changing the basis takes as long as the products that it saves."""
+
+_PATCHES = 800
+"""Images are convolved together up to so many patches; at least one image is."""
+
+_MANY = 3_136
+"""With more patches in one image, as in 112x112 pixels, they would take more memory than they are
+worth."""
+
+_OF_KERNEL = torch.tensor([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
+_OF_PATCH = torch.tensor([[1.0, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
+_OF_PIXELS = torch.tensor([[1.0, 1, 1, 0], [0, 1, -1, -1]])
+
+_KERNEL = torch.kron(_OF_KERNEL, _OF_KERNEL)
+"""(16, 9): from the weights of a kernel, row by row, to the basis of the products."""
+
+_PATCH = torch.kron(_OF_PATCH, _OF_PATCH)
+"""(16, 16): from the pixels of a patch to that basis."""
+
+_PIXELS = torch.kron(_OF_PIXELS, _OF_PIXELS)
+"""(4, 16): from that basis to the four pixels that a patch gives."""
+
+
+def use_winograd(net: nn.Module, inputs: Mapping[str, set[Size]], batch: int) -> None:
+    """Have the convolutions of ``net``, in place, that gain by it compute so.
+
+    Args:
+        net: a network for images on the CPU, the channels of whose pixels lie side by side.
+        inputs: as ``shapes.input_sizes`` gives it.
+        batch: how many images it is mostly given at once.
+    """
+    for name, module in net.named_modules():
+        if type(module) is nn.Conv2d and name in inputs and _gains(module, inputs[name], batch):
+            module.__class__ = _Conv2d  # its weights, hooks and place in the network stay
+
+
+class _Conv2d(nn.Conv2d):
+    """A convolution of 3x3 with a border of one pixel of zeros, at each pixel."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(b, channels, height, width) → (b, outputs, height, width), channels side by side."""
+        given: Tensor = _Convolution.apply(images, self.weight, self.bias)
+        return given
+
+
+class _Convolution(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        ctx.save_for_backward(images, weight)
+        return convolved(images, weight, bias)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        images, weight = ctx.saved_tensors
+        of_images, of_weight = gradients(images, weight, gradient)
+        return of_images, of_weight, gradient.sum((0, 2, 3)) if ctx.needs_input_grad[2] else None
+
+
+def convolved(images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What ``conv2d`` gives with a padding of 1.
+
+    Args:
+        images: (b, channels, height, width), of floats.
+        weight: (outputs, channels, 3, 3), of the same dtype.
+        bias: (outputs,), likewise, or none.
+
+    Returns:
+        (b, outputs, height, width), the channels of a pixel side by side.
+    """
+    pixels = images.permute(0, 2, 3, 1)
+    b, height, width, _ = pixels.shape
+    rows, columns, outputs = _halves(height), _halves(width), len(weight)
+    kernels, basis = _kernels(weight).transpose(1, 2), _PIXELS.to(weight)
+    given = _empty(images, (b, outputs, height, width))
+    for part, into in _parts(rows * columns, pixels, given.permute(0, 2, 3, 1)):
+        products = torch.bmm(_patches(part, rows, columns), kernels)
+        quarters = (basis @ products.flatten(1)).view(2, 2, len(part), rows, columns, outputs)
+        whole = quarters.permute(2, 3, 0, 4, 1, 5)
+        if (height, width) == (2 * rows, 2 * columns):
+            into.view(whole.shape).copy_(whole)
+        else:
+            into.copy_(whole.reshape(-1, 2 * rows, 2 * columns, outputs)[:, :height, :width])
+        if bias is not None:
+            into.add_(bias)
+    return given
+
+
+def gradients(images: Tensor, weight: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of the images and of the weights.
+
+    Args:
+        images: as ``convolved`` took them.
+        weight: as ``convolved`` took it.
+        gradient: of what ``convolved`` gave, (b, outputs, height, width).
+
+    Returns:
+        Of the shapes of ``images`` and ``weight``, channels side by side.
+    """
+    pixels, given = images.permute(0, 2, 3, 1), gradient.permute(0, 2, 3, 1)
+    _, height, width, channels = pixels.shape
+    rows, columns, outputs = _halves(height), _halves(width), len(weight)
+    kernels, pixels_basis, patch_basis = _kernels(weight), _PIXELS.to(weight), _PATCH.to(weight)
+    of_kernels = weight.new_empty(kernels.shape)
+    of_images = _empty(images, images.shape)
+    parts = _parts(rows * columns, pixels, given, of_images.permute(0, 2, 3, 1))
+    for number, (part, of_part, into) in enumerate(parts):
+        even = pad(of_part, (0, 0, 0, 2 * columns - width, 0, 2 * rows - height))
+        quarters = even.reshape(-1, rows, 2, columns, 2, outputs).permute(2, 4, 0, 1, 3, 5)
+        products = (pixels_basis.t() @ quarters.reshape(4, -1)).view(16, -1, outputs)
+        met = _patches(part, rows, columns)
+        of_kernels.baddbmm_(products.transpose(1, 2), met, beta=min(number, 1))
+        of_patches = patch_basis.t() @ torch.bmm(products, kernels).flatten(1)
+        into.copy_(_bordered(of_patches, rows, columns, channels)[:, 1 : height + 1, 1 : width + 1])
+    of_weight = torch.matmul(_KERNEL.to(weight).t(), of_kernels.transpose(0, 1))
+    of_weight = of_weight.view(outputs, 3, 3, channels)
+    return of_images, of_weight.permute(0, 3, 1, 2)
+
+
+def _gains(conv: nn.Conv2d, inputs: set[Size], batch: int) -> bool:
+    """Whether it takes less time (``benchmarks.convolutions``): with wide, well filled products."""
+    shape = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
+    three_by_three = shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1) and conv.padding_mode == "zeros"
+    wide = min(conv.in_channels, conv.out_channels) >= _CHANNELS
+    return three_by_three and wide and all(_fills(conv, *size, batch) for size in inputs)
+
+
+def _fills(conv: nn.Conv2d, height: int, width: int, batch: int) -> bool:
+    """Whether patches reach over the edge by little, and weights are few beside them."""
+    patches = _halves(height) * _halves(width)
+    enough = 2 * batch * patches >= max(conv.in_channels, conv.out_channels)
+    return enough and patches <= _MANY and 4 * patches <= 1.4 * height * width
+
+
+def _halves(length: int) -> int:
+    return (length + 1) // 2
+
+
+def _empty(like: Tensor, shape: Sequence[int]) -> Tensor:
+    """Not a view of another tensor: an activation may write into what a convolution gave."""
+    layout = torch.channels_last
+    return torch.empty(shape, dtype=like.dtype, device=like.device, memory_format=layout)
+
+
+def _parts(patches: int, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """The tensors, along their first axis, in parts of so many images as are convolved together."""
+    together = max(1, _PATCHES // patches)
+    return zip(*(torch.split(tensor, together) for tensor in tensors), strict=True)
+
+
+def _kernels(weight: Tensor) -> Tensor:
+    """(outputs, channels, 3, 3) → (16, outputs, channels)."""
+    weights = weight.permute(0, 2, 3, 1).reshape(len(weight), 9, -1)
+    return torch.matmul(_KERNEL.to(weight), weights).transpose(0, 1)
+
+
+def _patches(pixels: Tensor, rows: int, columns: int) -> Tensor:
+    """(b, height, width, channels) → (16, b · rows · columns, channels)."""
+    b, height, width, channels = pixels.shape
+    border = (0, 0, 1, 2 * columns + 1 - width, 1, 2 * rows + 1 - height)
+    bordered = pad(pixels, border)
+    lines = pixels.new_empty(4, b, rows, 2 * columns + 2, channels)
+    _differences(*(bordered[:, y : y + 2 * rows : 2] for y in range(4)), *lines)
+    patches = pixels.new_empty(4, 4, b, rows, columns, channels)
+    met = (lines[:, :, :, x : x + 2 * columns : 2] for x in range(4))
+    _differences(*met, *patches.unbind(1))
+    return patches.view(16, -1, channels)
+
+
+def _bordered(patches: Tensor, rows: int, columns: int, channels: int) -> Tensor:
+    """(16, b · rows · columns · channels) → (b, 2 · rows + 2, 2 · columns + 2, channels).
+
+    Sums, where patches overlap.
+    """
+    pairs = patches.view(2, 2, 2, 2, -1, rows, columns, channels).permute(0, 2, 4, 5, 1, 6, 3, 7)
+    sums = patches.new_zeros(pairs.shape[2], rows + 1, 2, columns + 1, 2, channels)
+    for y in range(2):
+        for x in range(2):
+            sums[:, y : y + rows, :, x : x + columns] += pairs[y, x]
+    return sums.view(-1, 2 * rows + 2, 2 * columns + 2, channels)
+
+
+def _differences(
+    a: Tensor, b: Tensor, c: Tensor, d: Tensor, p: Tensor, q: Tensor, r: Tensor, s: Tensor
+) -> None:
+    """``_OF_PATCH`` times a, b, c, d → p, q, r, s."""
+    torch.sub(a, c, out=p)
+    torch.add(b, c, out=q)
+    torch.sub(c, b, out=r)
+    torch.sub(b, d, out=s)
