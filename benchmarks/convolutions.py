@@ -43,7 +43,7 @@ from train_pytorch_model.models.weight_gradients import (
     multiply_weight_gradients,
     weight_gradient,
 )
-from train_pytorch_model.models.winograd import convolved, gradients, use_winograd
+from train_pytorch_model.models.winograd import Scratch, convolved, gradients, use_winograd
 
 BATCH = 16
 SIZE = 224
@@ -82,6 +82,7 @@ def compare_convolution(channels: int, outputs: int, edge: int, stride: int, run
     shape = (BATCH, channels, edge, edge)
     images = torch.randn(shape).to(memory_format=torch.channels_last)
     weight = torch.randn(outputs, channels, 3, 3).to(memory_format=torch.channels_last)
+    scratch = Scratch()
     gradient = torch.randn_like(conv2d(images, weight, None, stride, 1))
 
     def own(of_images: bool) -> object:
@@ -94,13 +95,13 @@ def compare_convolution(channels: int, outputs: int, edge: int, stride: int, run
         compare(
             f"{what}: outputs",
             lambda: conv2d(images, weight, None, 1, 1),
-            lambda: convolved(images, weight, None),
+            lambda: convolved(images, weight, None, scratch),
             runs,
         )
         compare(
             f"{what}: gradients",
             lambda: own(of_images=True),
-            lambda: gradients(images, weight, gradient),
+            lambda: gradients(images, weight, gradient, scratch),
             runs,
         )
     else:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import conv2d, cross_entropy
 
 from train_pytorch_model.models.shapes import input_sizes
-from train_pytorch_model.models.winograd import convolved, gradients, use_winograd
+from train_pytorch_model.models.winograd import Scratch, convolved, gradients, use_winograd
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -33,11 +33,12 @@ def test_every_size(images: tuple[int, int, int], bias: bool) -> None:
     gradient = torch.randn_like(expected)
     of_pixels, of_weight = torch.autograd.grad(expected, (pixels, weight), gradient)
 
+    scratch = Scratch()
     for layout in (torch.contiguous_format, torch.channels_last):
         laid = pixels.detach().contiguous(memory_format=layout)
-        found = convolved(laid, weight.detach(), added)
+        found = convolved(laid, weight.detach(), added, scratch)
         torch.testing.assert_close(found, expected)
-        both = gradients(laid, weight.detach(), gradient.contiguous(memory_format=layout))
+        both = gradients(laid, weight.detach(), gradient.contiguous(memory_format=layout), scratch)
         torch.testing.assert_close(both, (of_pixels, of_weight))
         for tensor in (found, *both):
             assert tensor.is_contiguous(memory_format=torch.channels_last)
@@ -50,7 +51,10 @@ def test_rounding() -> None:
     exact = conv2d(images.double(), weight.double(), None, 1, 1)
     own, ours = (
         (found - exact).abs().max()
-        for found in (conv2d(images, weight, None, 1, 1), convolved(images, weight, None))
+        for found in (
+            conv2d(images, weight, None, 1, 1),
+            convolved(images, weight, None, Scratch()),
+        )
     )
     assert ours < 2 * own
 
