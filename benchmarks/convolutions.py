@@ -1,8 +1,9 @@
 """Convolutions: as products of matrices against PyTorch's own.
 
-``python -m benchmarks.convolutions`` computes each kind of convolution of 3x3 that a ResNet-18 has
-for batches of 16 images of 224x224, or its gradients, where they are computed as products, and
-takes whole training steps with and without products, in turn in one process. It prints medians.
+``python -m benchmarks.convolutions`` times what is computed as products, for each kind of
+convolution of 3x3 that a ResNet-18 has for batches of 16 images of 224x224: outputs and gradients,
+or the gradient of the weights alone; and whole training steps. Both sides take turns in one
+process. It prints medians.
 
 Measured on 2026-11-28 with ``--runs 7``, on a machine that others use too::
 
@@ -35,7 +36,8 @@ import torchvision
 from torch.nn.functional import conv2d
 
 from benchmarks.sides import processor
-from train_pytorch_model.engine.fit import sgd, train_step
+from train_pytorch_model.engine.fit import train_step
+from train_pytorch_model.engine.optimizer import SGD
 from train_pytorch_model.engine.runtime import start
 from train_pytorch_model.models.pooling import forget_pooled, pool_first
 from train_pytorch_model.models.shapes import input_sizes
@@ -43,13 +45,13 @@ from train_pytorch_model.models.weight_gradients import (
     multiply_weight_gradients,
     weight_gradient,
 )
-from train_pytorch_model.models.winograd import Scratch, convolved, gradients, use_winograd
+from train_pytorch_model.models.winograd import Scratch, gradients, outputs_of, use_winograd
 
 BATCH = 16
 SIZE = 224
 WIDE = 128
-"""Convolutions of so many channels are computed by ``winograd``, the others' gradients by
-``weight_gradients``."""
+"""With so many channels, and a stride of 1, ``winograd`` computes them, else ``weight_gradients``
+their gradients."""
 
 CONVOLUTIONS = (
     # channels, outputs, edge of what is convolved, stride
@@ -95,7 +97,7 @@ def compare_convolution(channels: int, outputs: int, edge: int, stride: int, run
         compare(
             f"{what}: outputs",
             lambda: conv2d(images, weight, None, 1, 1),
-            lambda: convolved(images, weight, None, scratch),
+            lambda: outputs_of(images, weight, None, scratch),
             runs,
         )
         compare(
@@ -124,7 +126,7 @@ def compare_steps(name: str, runs: int) -> None:
     multiply_weight_gradients(ours)
     images = torch.randn(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
     labels = torch.randint(10, (BATCH,))
-    optimisers = [sgd(net, 0.001) for net in (plain, ours)]
+    optimisers = [SGD(net, 0.001) for net in (plain, ours)]
     compare(
         f"a step of {name}",
         lambda: train_step(plain, optimisers[0], images, labels),

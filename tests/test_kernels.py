@@ -9,7 +9,7 @@ import torchvision
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from train_pytorch_model.engine.fit import MOMENTUM, WEIGHT_DECAY
+from train_pytorch_model.engine.optimizer import MOMENTUM, WEIGHT_DECAY
 from train_pytorch_model.engine.schedule import decayed
 from train_pytorch_model.models.kernels import fit_kernels, whole_state_dict
 from train_pytorch_model.models.shapes import input_sizes

@@ -2,6 +2,7 @@
 
 import copy
 import itertools
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,8 +10,10 @@ import torchvision
 from torch import nn
 from torch.nn.functional import conv2d, cross_entropy
 
+from train_pytorch_model.models.network import fit_to_sizes, network
 from train_pytorch_model.models.shapes import input_sizes
-from train_pytorch_model.models.winograd import Scratch, convolved, gradients, use_winograd
+from train_pytorch_model.models.winograd import Scratch, gradients, outputs_of, use_winograd
+from train_pytorch_model.ports.model_directory import read_model_directory
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -18,8 +21,8 @@ from train_pytorch_model.models.winograd import Scratch, convolved, gradients, u
     "images",
     [
         *itertools.product((1, 3), (1, 2, 3, 4, 7, 10), (1, 2, 5, 8)),
-        (5, 20, 20),  # eight of these are convolved together
-        (20, 20, 20),
+        (5, 20, 20),
+        (20, 20, 20),  # eight of these are convolved together
         (3, 60, 60),  # one by one
     ],
 )
@@ -36,7 +39,7 @@ def test_every_size(images: tuple[int, int, int], bias: bool) -> None:
     scratch = Scratch()
     for layout in (torch.contiguous_format, torch.channels_last):
         laid = pixels.detach().contiguous(memory_format=layout)
-        found = convolved(laid, weight.detach(), added, scratch)
+        found = outputs_of(laid, weight.detach(), added, scratch)
         torch.testing.assert_close(found, expected)
         both = gradients(laid, weight.detach(), gradient.contiguous(memory_format=layout), scratch)
         torch.testing.assert_close(both, (of_pixels, of_weight))
@@ -45,7 +48,7 @@ def test_every_size(images: tuple[int, int, int], bias: bool) -> None:
 
 
 def test_rounding() -> None:
-    """In single precision it is at least about as exact as PyTorch's own."""
+    """In single precision it is no more than twice PyTorch's own."""
     torch.manual_seed(0)
     images, weight = torch.randn(8, 256, 14, 14), torch.randn(256, 256, 3, 3)
     exact = conv2d(images.double(), weight.double(), None, 1, 1)
@@ -53,7 +56,7 @@ def test_rounding() -> None:
         (found - exact).abs().max()
         for found in (
             conv2d(images, weight, None, 1, 1),
-            convolved(images, weight, None, Scratch()),
+            outputs_of(images, weight, None, Scratch()),
         )
     )
     assert ours < 2 * own
@@ -95,6 +98,12 @@ def test_networks_are_the_same(name: str) -> None:
     use_winograd(net, input_sizes(copy.deepcopy(net).float().to("meta"), {(64, 72)}), 64)
     assert [type(m) for m in net.modules()] != [type(m) for m in plain.modules()]
 
+    with torch.inference_mode():  # as before the first step of a run that goes on
+        net.eval()(torch.randn(2, 3, 64, 72, dtype=torch.float64))
+    net.train()
+    for module, old in zip(net.buffers(), plain.buffers(), strict=True):
+        assert torch.equal(module, old)
+
     images = torch.randn(2, 3, 64, 72, dtype=torch.float64)
     images = images.to(memory_format=torch.channels_last)
     logits = [each(images) for each in (plain, net)]
@@ -107,3 +116,16 @@ def test_networks_are_the_same(name: str) -> None:
         torch.testing.assert_close(found.grad, expected.grad, msg=key, rtol=1e-6, atol=1e-9)
     with torch.inference_mode():
         torch.testing.assert_close(net.eval()(images), plain.eval()(images))
+
+
+@pytest.mark.parametrize("as_products", [True, False])
+def test_where_it_is_used(resnet18: Path, as_products: bool) -> None:
+    """A network that is fit to its images has all that makes it faster there."""
+    directory = read_model_directory(resnet18, "untrained_model")
+    net = network(directory, ["cat", "dog"], 1)
+    fit_to_sizes(net, directory, {(64, 64)}, 16, as_products)
+    found = {type(module).__module__.rpartition(".")[2] for module in net.modules()}
+    assert {"winograd", "weight_gradients"} & found == (
+        {"winograd", "weight_gradients"} if as_products else set()
+    )
+    assert "pooling" in found

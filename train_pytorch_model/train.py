@@ -12,7 +12,8 @@ from train_pytorch_model.data.decode import without_warnings
 from train_pytorch_model.data.labelled_images import LabelledImages, open_labelled_images
 from train_pytorch_model.data.memory import MemoryBudget, memory_for
 from train_pytorch_model.engine.checkpoints import AGAIN, keeping
-from train_pytorch_model.engine.fit import MOMENTUM, WEIGHT_DECAY, Fit, fit, new_state
+from train_pytorch_model.engine.fit import Fit, fit, new_state
+from train_pytorch_model.engine.optimizer import MOMENTUM, WEIGHT_DECAY
 from train_pytorch_model.engine.runtime import Runtime, start
 from train_pytorch_model.engine.schedule import decayed, learning_rate
 from train_pytorch_model.engine.state import TrainState
@@ -90,9 +91,9 @@ def train(job: Job) -> Fit:
         validation.read_in_background()
         batch_size = min(job.params.batch_size, len(training))
         _check_sizes(inputs, batch_size, training.size, validation.size)
-        products = runtime.multiplies_convolutions(training.size)
+        as_products = runtime.multiplies_convolutions(training.size)
         sizes = {training.size, validation.size}
-        fit_to_sizes(net, inputs.untrained, sizes, batch_size, products)
+        fit_to_sizes(net, inputs.untrained, sizes, batch_size, as_products)
         runtime.prepare(training.size)
         announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
 

@@ -1,6 +1,5 @@
 """The epoch loop: batches → the weights of the best epoch."""
 
-import inspect
 import math
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -14,15 +13,13 @@ from torch.nn.functional import cross_entropy
 from train_pytorch_model.data.batches import TrainingBatches, ValidationBatches
 from train_pytorch_model.engine.checkpoints import Checkpoints
 from train_pytorch_model.engine.early_stopping import EarlyStopping, is_better
+from train_pytorch_model.engine.optimizer import SGD
 from train_pytorch_model.engine.schedule import learning_rate
 from train_pytorch_model.engine.state import TrainState
 from train_pytorch_model.engine.sums import Sums
 from train_pytorch_model.errors import DivergedError
 from train_pytorch_model.params import TrainingParams, seed_of_64_bits
 from train_pytorch_model.report.metrics import EpochMetrics, MetricSink
-
-MOMENTUM = 0.9
-WEIGHT_DECAY = 1e-4
 
 FLOAT32 = nullcontext()
 """The precision of a network that nothing is said about."""
@@ -51,7 +48,7 @@ class Fit:
 def new_state(net: nn.Module, params: TrainingParams) -> TrainState:
     """The state of a run that begins; it seeds what the network drops out."""
     torch.manual_seed(seed_of_64_bits(params.random_seed))
-    return TrainState(net, sgd(net, params.learning_rate), EarlyStopping(params.patience))
+    return TrainState(net, SGD(net, params.learning_rate), EarlyStopping(params.patience))
 
 
 def fit(
@@ -126,8 +123,7 @@ def train_epoch(
     precision: AbstractContextManager[object],
 ) -> None:
     """The training batches of the running epoch that are not done; see ``state.sums``."""
-    for group in state.optimizer.param_groups:
-        group["lr"] = rate
+    state.optimizer.rate = rate
     state.net.train()
     for batch in batches.epoch(state.epoch, first=state.batches):
         logits, loss = train_step(state.net, state.optimizer, batch.images, batch.labels, precision)
@@ -137,29 +133,9 @@ def train_epoch(
         checkpoints.step(state)
 
 
-class _SGD(torch.optim.SGD):
-    """SGD that does not load ``torch.compile``, 2 s and 90 MB, only to be left alone by it."""
-
-    add_param_group = inspect.unwrap(torch.optim.SGD.add_param_group)
-    zero_grad = inspect.unwrap(torch.optim.SGD.zero_grad)
-    step = torch.no_grad()(inspect.unwrap(torch.optim.SGD.step))
-
-
-def sgd(net: nn.Module, rate: float) -> torch.optim.SGD:
-    """SGD with Nesterov momentum 0.9 and weight decay 1e-4, as the original's."""
-    return _SGD(
-        net.parameters(),
-        lr=rate,
-        momentum=MOMENTUM,
-        weight_decay=WEIGHT_DECAY,
-        nesterov=True,
-        fused=True,  # one pass over the weights instead of four
-    )
-
-
 def train_step(
     net: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    optimizer: SGD,
     images: Tensor,
     labels: Tensor,
     precision: AbstractContextManager[object] = FLOAT32,
@@ -169,7 +145,6 @@ def train_step(
     Returns:
         The logits (b, classes) float32, and their mean cross-entropy, a scalar.
     """
-    optimizer.zero_grad()  # first, as memory is shortest when the network has computed its outputs
     with precision:
         logits = net(images)
     logits = logits.float()

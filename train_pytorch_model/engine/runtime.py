@@ -15,9 +15,11 @@ from train_pytorch_model.errors import UserError, shortened
 SMALL_IMAGE = 64
 """Below this edge, in pixels, a CPU is faster with each channel apart (benchmarks.training)."""
 
-_ALL = 1 << 30
-_BUT_THE_LARGEST = 8 << 20
-"""Blocks of memory, in bytes, that are kept when they are freed."""
+_MOST = 1 << 30
+"""So many bytes of freed memory are kept, in blocks of any size, for small images."""
+
+_BLOCK = 8 << 20
+"""So large a block, in bytes, is kept for others."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,10 @@ class Runtime:
         """Settle what depends on the (height, width) of the images.
 
         Steps on small images are short, and clearing pages counts: all memory is kept. To keep
-        the largest blocks of larger images gains nothing, and a ResNet-18 would take 150 MB more.
+        the largest blocks for larger images gains little, and takes more memory.
         """
         if self.device.type == "cpu":
-            _keep_freed_memory(_ALL if min(size) < SMALL_IMAGE else _BUT_THE_LARGEST)
+            _keep_freed_memory(_MOST if min(size) < SMALL_IMAGE else _BLOCK)
 
 
 def start(device: str, precision: str = "auto") -> Runtime:
@@ -167,7 +169,7 @@ def _keep_freed_memory(largest: int) -> None:
     if mallopt is not None:
         trim_threshold, mmap_threshold = -1, -3
         mallopt(mmap_threshold, largest)
-        mallopt(trim_threshold, _ALL)
+        mallopt(trim_threshold, _MOST)
 
 
 def _use_cpus() -> None:

@@ -10,11 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from train_pytorch_model.engine.early_stopping import EarlyStopping
+from train_pytorch_model.engine.optimizer import SGD
 from train_pytorch_model.engine.sums import Sums
 from train_pytorch_model.report.metrics import EpochMetrics
-
-_BUFFER = "momentum_buffer"
-"""SGD's name of a parameter's momentum; there is none before the first step."""
 
 
 @dataclass
@@ -25,7 +23,7 @@ class TrainState:
 
     Attributes:
         net: the network with its weights, on the device.
-        optimizer: SGD over its parameters, with their momentum.
+        optimizer: moves its parameters, and has their momentum.
         stopping: the patience that is left.
         batches: how many training batches of the running epoch are done.
         sums: over these.
@@ -37,7 +35,7 @@ class TrainState:
     """
 
     net: nn.Module
-    optimizer: torch.optim.Optimizer
+    optimizer: SGD
     stopping: EarlyStopping
     batches: int = 0
     sums: Sums = field(default_factory=Sums)
@@ -146,7 +144,7 @@ class TrainState:
         except RuntimeError as error:
             raise ValueError("has no random state") from error
         for parameter in moving.values():
-            self.optimizer.state[parameter][_BUFFER] = torch.empty_like(parameter)
+            self.optimizer.momenta[parameter] = torch.empty_like(parameter)
         with torch.no_grad():
             for name, tensor in self._changing().items():
                 if name.startswith(("net.", "momentum.")):
@@ -163,8 +161,8 @@ class TrainState:
         """What a step changes, by its name in a checkpoint."""
         changing = {f"net.{name}": value for name, value in self.net.state_dict().items()}
         for name, parameter in self.net.named_parameters():
-            if _BUFFER in self.optimizer.state[parameter]:
-                changing[f"momentum.{name}"] = self.optimizer.state[parameter][_BUFFER]
+            if parameter in self.optimizer.momenta:
+                changing[f"momentum.{name}"] = self.optimizer.momenta[parameter]
         changing["sums"] = self.sums.values.expand(3)
         changing["random.cpu"] = torch.get_rng_state()
         if self._device.type == "cuda":

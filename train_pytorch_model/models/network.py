@@ -130,7 +130,7 @@ def original_state_dict(net: nn.Module, unreached: float = 1.0) -> dict[str, Ten
 
 
 def fit_to_sizes(
-    net: nn.Module, directory: ModelDirectory, sizes: set[Size], batch: int, products: bool
+    net: nn.Module, directory: ModelDirectory, sizes: set[Size], batch: int, as_products: bool
 ) -> None:
     """Have ``net`` compute the same in less time, for images of these sizes (height, width) only.
 
@@ -142,7 +142,7 @@ def fit_to_sizes(
         directory: the model directory that it is of.
         sizes: of all images that it will be given.
         batch: how many of them it is mostly given at once.
-        products: whether convolutions are faster as products of matrices: see ``winograd`` and
+        as_products: whether convolutions are faster as products of matrices: see ``winograd`` and
             ``weight_gradients``.
     """
     _, architecture = _looked_up(directory)
@@ -151,7 +151,7 @@ def fit_to_sizes(
     fit_kernels(net, inputs)
     pool_first(net)
     forget_pooled(net)
-    if products:
+    if as_products:
         use_winograd(net, inputs, batch)
         multiply_weight_gradients(net)
 

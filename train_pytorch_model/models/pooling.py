@@ -33,7 +33,7 @@ def pool_first(net: nn.Module) -> None:
 
 
 def forget_pooled(net: nn.Module) -> None:
-    """Have the max-poolings of ``net``, in place, keep nothing of what they pool."""
+    """Have the modules of ``net`` that pool, in place, keep nothing of what they pool."""
     for module in net.modules():
         if type(module) is nn.MaxPool2d and not module.return_indices:
             module.__class__ = _MaxPool2d  # its hooks and place in the network stay
@@ -52,9 +52,7 @@ class _MaxPooling(torch.autograd.Function):
     def forward(ctx: Any, images: Tensor, geometry: Sequence[list[int]], ceil: bool) -> Tensor:
         pooled, places = torch.ops.aten.max_pool2d_with_indices(images, *geometry, ceil)
         ctx.save_for_backward(places)
-        side_by_side = images.is_contiguous(memory_format=torch.channels_last)
-        layout = torch.channels_last if side_by_side else torch.contiguous_format
-        ctx.like = {"size": images.shape, "dtype": images.dtype, "memory_format": layout}
+        ctx.like = (images.shape, images.stride())
         ctx.pooling = (*geometry, ceil)
         return pooled  # type: ignore[no-any-return]  # torch does not type its operators
 
@@ -62,7 +60,7 @@ class _MaxPooling(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (places,) = ctx.saved_tensors
-        images = torch.empty(**ctx.like, device=gradient.device)  # never written, so no memory
+        images = gradient.new_empty_strided(*ctx.like)  # only looked at, by its size and strides
         of_images = torch.ops.aten.max_pool2d_with_indices_backward(
             gradient, images, *ctx.pooling, places
         )

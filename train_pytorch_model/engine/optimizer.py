@@ -1,0 +1,64 @@
+"""Stochastic gradient descent, as the original does it."""
+
+import torch
+from torch import Tensor, nn
+from torch.optim.sgd import sgd
+
+MOMENTUM = 0.9
+WEIGHT_DECAY = 1e-4
+
+_LARGE = 1 << 19
+"""Weights of so many numbers, on a CPU, are moved by themselves. That of smaller ones takes longer
+than all together: in a step on 16 images of 28 pixels, 4 % with 65,536."""
+
+
+class SGD:
+    """SGD with Nesterov momentum and weight decay.
+
+    On a CPU, large weights are moved as soon as their gradient is there, which is gone before that
+    of the next weights comes: a ResNet-18 has 40 MB of gradients else.
+
+    Args:
+        net: the network whose weights it moves, on its device.
+        rate: the learning rate.
+
+    Attributes:
+        rate: the learning rate, which may be changed.
+        momenta: weights → their momentum; they have none before the first step.
+    """
+
+    def __init__(self, net: nn.Module, rate: float) -> None:
+        self.rate = rate
+        self.momenta: dict[Tensor, Tensor] = {}
+        self._together = []
+        for weights in net.parameters():
+            if weights.device.type == "cpu" and weights.numel() >= _LARGE:
+                weights.register_post_accumulate_grad_hook(self._move)  # type: ignore[no-untyped-call]  # torch does not type it
+            else:
+                self._together.append(weights)
+
+    def step(self) -> None:
+        """Move the weights that have a gradient, which is gone then."""
+        self._move(*self._together)
+
+    @torch.no_grad()
+    def _move(self, *weights: Tensor) -> None:
+        moving = [each for each in weights if each.grad is not None]
+        gradients = [each.grad for each in weights if each.grad is not None]
+        momenta = [self.momenta.get(each) for each in moving]
+        sgd(
+            moving,
+            gradients,
+            momenta,  # which it makes where there are none
+            fused=True,  # one pass over the weights instead of four
+            lr=self.rate,
+            momentum=MOMENTUM,
+            weight_decay=WEIGHT_DECAY,
+            dampening=0,
+            nesterov=True,
+            maximize=False,
+        )
+        for each, momentum in zip(moving, momenta, strict=True):
+            assert momentum is not None
+            self.momenta[each] = momentum
+            each.grad = None
