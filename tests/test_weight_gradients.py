@@ -39,15 +39,18 @@ def test_every_geometry(edge: int, stride: int, padding: int) -> None:
         assert found.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_images_that_are_not_multiplied_together() -> None:
+@pytest.mark.parametrize("outputs", [4, 129])
+def test_images_that_are_not_multiplied_together(outputs: int) -> None:
     """Maps of 40x40 places go one by one or two by two, and the last is left over."""
     images = torch.randn(3, 2, 40, 40, dtype=torch.float64)
-    weight = torch.randn(4, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(outputs, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     for stride in (1, 2):
         outputs = conv2d(images, weight, None, stride, 1)
         gradient = torch.randn_like(outputs)
         (expected,) = torch.autograd.grad(outputs, weight, gradient)
-        torch.testing.assert_close(weight_gradient(images, gradient, 3, stride, 1), expected)
+        found = weight_gradient(images, gradient, 3, stride, 1)
+        torch.testing.assert_close(found, expected)
+        assert found.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize(

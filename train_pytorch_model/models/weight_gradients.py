@@ -20,6 +20,9 @@ _CHANNELS = 64
 _PLACES = 3_200
 """Images are multiplied together up to so many rows, one for each place; at least one image is."""
 
+_NARROW = 128
+"""With so few outputs the transposed product is faster: 0.9 of the time with 64."""
+
 
 def multiply_weight_gradients(net: nn.Module) -> None:
     """Have the convolutions of ``net``, in place, compute the gradients of their weights so.
@@ -48,12 +51,17 @@ def weight_gradient(
         (outputs, channels, edge, edge), of the same dtype; the channels of a weight side by side.
     """
     outputs, rows, columns = gradient.shape[1:]
+    channels = images.shape[1]
     together = max(1, _PLACES // (rows * columns))
-    sums = images.new_zeros(outputs, edge, edge * images.shape[1])
+    narrow = outputs <= _NARROW
+    if narrow:
+        sums = images.new_zeros(edge, edge * channels, outputs)
+    else:
+        sums = images.new_zeros(outputs, edge, edge * channels).transpose(0, 1)
     parts = (torch.split(tensor, together) for tensor in (images, gradient))
     for part, given in zip(*parts, strict=True):
         lines = pad(part.permute(2, 0, 3, 1), (0, 0, padding, padding, 0, 0, padding, padding))
-        places = given.permute(2, 0, 3, 1).reshape(-1, outputs).t()
+        places = given.permute(2, 0, 3, 1).reshape(-1, outputs)
         for first in range(min(stride, edge)):
             # (lines, images, columns, edge, channels): a row of the kernel, at each place of a line
             met = torch.stack(
@@ -61,9 +69,13 @@ def weight_gradient(
             )
             for y in range(first, edge, stride):
                 below = y // stride
-                pixels = met[below : below + rows].reshape(-1, sums.shape[2])
-                sums[:, y].addmm_(places, pixels)
-    return sums.view(outputs, edge, edge, -1).permute(0, 3, 1, 2)
+                pixels = met[below : below + rows].reshape(-1, edge * channels)
+                factors = (pixels.t(), places) if narrow else (places.t(), pixels)
+                sums[y].addmm_(*factors)
+    if narrow:
+        sums = sums.transpose(1, 2)
+    of_weight = sums.view(edge, outputs, edge, channels).permute(1, 3, 0, 2)
+    return of_weight.contiguous(memory_format=torch.channels_last)
 
 
 class _Conv2d(nn.Conv2d):
