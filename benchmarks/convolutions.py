@@ -5,20 +5,23 @@ convolution of 3x3 that a ResNet-18 has for batches of 16 images of 224x224: out
 or the gradient of the weights alone; and whole training steps. Both sides take turns in one
 process. It prints medians.
 
-Measured on 2026-11-28 with ``--runs 7``, on a machine that others use too::
+Measured on 2026-11-29 with ``--runs 7``, on a machine that others use too::
 
     AMD EPYC with AVX2, 2 cores; torch 2.15.0+cu132
 
-    64 → 64 channels, 56x56, stride 1                67.7 →     50.8 ms    0.75
-    64 → 128 channels, 56x56, stride 2               31.9 →     25.5 ms    0.80
-    128 → 128 channels, 28x28, stride 1              48.0 →     42.0 ms    0.88
-    128 → 256 channels, 28x28, stride 2              29.8 →     19.2 ms    0.64
-    256 → 256 channels, 14x14, stride 1              44.2 →     33.3 ms    0.75
-    256 → 512 channels, 14x14, stride 2              31.5 →     18.9 ms    0.60
-    512 → 512 channels, 7x7, stride 1                68.0 →     40.1 ms    0.59
-    a step of resnet18                             2124.6 →   1792.0 ms    0.84
-    a step of vgg11                               10313.6 →   7978.1 ms    0.77
-    a step of resnet50                             5229.7 →   4766.4 ms    0.91
+    64 → 64 channels, 56x56, stride 1: gradient of weights            66.8 →     57.5 ms    0.86
+    64 → 128 channels, 56x56, stride 2: gradient of weights           36.6 →     26.8 ms    0.73
+    128 → 128 channels, 28x28, stride 1: outputs                      30.0 →     36.7 ms    1.23
+    128 → 128 channels, 28x28, stride 1: gradients                    81.6 →     67.8 ms    0.83
+    128 → 256 channels, 28x28, stride 2: gradient of weights          30.4 →     21.3 ms    0.70
+    256 → 256 channels, 14x14, stride 1: outputs                      27.2 →     26.3 ms    0.97
+    256 → 256 channels, 14x14, stride 1: gradients                    74.2 →     48.0 ms    0.65
+    256 → 512 channels, 14x14, stride 2: gradient of weights          33.7 →     20.9 ms    0.62
+    512 → 512 channels, 7x7, stride 1: outputs                        41.4 →     28.2 ms    0.68
+    512 → 512 channels, 7x7, stride 1: gradients                     126.4 →     60.6 ms    0.48
+    a step of resnet18                                              2207.7 →   1714.9 ms    0.78
+    a step of vgg11                                                10863.8 →   6093.0 ms    0.56
+    a step of resnet50                                              5778.8 →   5076.4 ms    0.88
 
 ``train_pytorch_model/engine/runtime.py`` says which processors compute products. On one with
 AVX-512 this has not been run.

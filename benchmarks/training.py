@@ -65,18 +65,18 @@ and with ``--workloads photographs --sides ours original``::
     images/s: 1.32 times the original's, expected at least 1.25: yes
     peak memory: 0.95 times the original's, expected at most 1: yes
 
-and on 2026-11-28 on the one without AVX-512::
+and on 2026-11-29 on the one without AVX-512::
 
     photographs, 224x224 pixels
 
                 images/s slowest–fastest  ours is  whole process  ours is  peak memory
-    ours             7.8         7.5–8.3                  102.3s              1,432 MB
-    original         6.6         6.2–6.9    1.17x         125.5s    1.23x     1,529 MB
+    ours             8.7         8.5–9.7                   93.3s              1,460 MB
+    original         7.0         6.5–7.4    1.24x         121.6s    1.30x     1,478 MB
 
-    images/s: 1.17 times the original's, expected at least 1.25: no
-    peak memory: 0.94 times the original's, expected at most 1: yes
+    images/s: 1.24 times the original's, expected at least 1.25: no
+    peak memory: 0.99 times the original's, expected at most 1: yes
 
-Five runs before a step forgot gradients sooner gave 1.14 and 1,489 against 1,485 MB.
+There, five runs the day before, without Winograd's products, gave 1.17 and 1,432 against 1,529 MB.
 """
 
 import argparse
