@@ -8,6 +8,7 @@ imports torch itself, when and as it wants to.
 import os
 import runpy
 import sys
+from typing import Any
 
 
 def end(*_: object, **__: object) -> None:
@@ -21,9 +22,9 @@ class AtTheOptimiser:
 
     def find_spec(self, *_: object) -> None:
         """Of the first module that is imported after SGD."""
-        optimiser = getattr(sys.modules.get("torch.optim.sgd"), "SGD", None)
-        if optimiser is not None:
-            optimiser.step = end
+        optimiser: Any = sys.modules.get("torch.optim.sgd")
+        if hasattr(optimiser, "sgd"):  # the function, which comes after the class
+            optimiser.SGD.step = optimiser.sgd = end
             sys.meta_path.remove(self)
 
 

@@ -1,6 +1,7 @@
 """Weights move as PyTorch's SGD moves them, to the bit."""
 
 import copy
+import weakref
 
 import torch
 from torch import nn
@@ -54,3 +55,13 @@ def test_gradients_are_gone_as_weights_move() -> None:
     assert small is not None
     ours.step()
     assert all(weights.grad is None for weights in net.parameters())
+
+
+def test_a_network_is_freed_with_its_optimiser() -> None:
+    """By the count of references alone."""
+    net = nn.Linear(1 << 10, 1 << 10)
+    ours = SGD(net, 0.1)
+    train_step(net, ours, torch.ones(2, 1 << 10), torch.tensor([0, 1]))
+    weights = weakref.ref(net.weight)
+    del net, ours
+    assert weights() is None

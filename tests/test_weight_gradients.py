@@ -21,16 +21,17 @@ from train_pytorch_model.models.weight_gradients import (
 )
 
 
+@pytest.mark.parametrize("kernels", [4, 129])
 @pytest.mark.parametrize("edge", [1, 2, 3, 5])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("padding", [0, 1, 2])
-def test_every_geometry(edge: int, stride: int, padding: int) -> None:
+def test_every_geometry(kernels: int, edge: int, stride: int, padding: int) -> None:
     """Images of one row and column up to some that no block of them fills, in double precision."""
     for height, width in itertools.product((1, 2, 5, 6, 9), (1, 3, 6, 8)):
         if min(height, width) + 2 * padding < edge:
             continue
         images = torch.randn(3, 2, height, width, dtype=torch.float64)
-        weight = torch.randn(4, 2, edge, edge, dtype=torch.float64, requires_grad=True)
+        weight = torch.randn(kernels, 2, edge, edge, dtype=torch.float64, requires_grad=True)
         outputs = conv2d(images, weight, None, stride, padding)
         gradient = torch.randn_like(outputs)
         (expected,) = torch.autograd.grad(outputs, weight, gradient)
@@ -39,11 +40,11 @@ def test_every_geometry(edge: int, stride: int, padding: int) -> None:
         assert found.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("outputs", [4, 129])
-def test_images_that_are_not_multiplied_together(outputs: int) -> None:
+@pytest.mark.parametrize("kernels", [4, 129])
+def test_images_that_are_not_multiplied_together(kernels: int) -> None:
     """Maps of 40x40 places go one by one or two by two, and the last is left over."""
     images = torch.randn(3, 2, 40, 40, dtype=torch.float64)
-    weight = torch.randn(outputs, 2, 3, 3, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(kernels, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     for stride in (1, 2):
         outputs = conv2d(images, weight, None, stride, 1)
         gradient = torch.randn_like(outputs)

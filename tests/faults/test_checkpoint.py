@@ -282,6 +282,7 @@ def rewritten(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) ->
     [
         *(flipped, cut, hostile, hostile_archive, other_shapes, nan),
         *(without("best.fc.bias"), without("net.fc.bias"), without("sums"), without("random.cpu")),
+        *(without("momentum.fc.bias"), without("momentum.layer3.1.conv1.weight")),
         *(with_facts(format=2), with_facts(history=3), with_facts(history=[{"epoch": 1}])),
         *(with_facts(batches=-1), with_facts(images="x"), with_facts(elapsed=None)),
         *(with_facts(trained="x"), with_facts(trained=0.0)),

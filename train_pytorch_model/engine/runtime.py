@@ -16,10 +16,10 @@ SMALL_IMAGE = 64
 """Below this edge, in pixels, a CPU is faster with each channel apart (benchmarks.training)."""
 
 _MOST = 1 << 30
-"""So many bytes of freed memory are kept, in blocks of any size, for small images."""
+"""So many bytes of freed memory are kept; for small images, in blocks of any size."""
 
 _BLOCK = 8 << 20
-"""So large a block, in bytes, is kept for others."""
+"""For larger images, in blocks of up to so many bytes."""
 
 
 @dataclass(frozen=True)

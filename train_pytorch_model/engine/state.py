@@ -132,6 +132,8 @@ class TrainState:
             raise ValueError("does not say how long the run took")
         parameters = dict(self.net.named_parameters())
         moving = {name: p for name, p in parameters.items() if f"momentum.{name}" in tensors}
+        if moving and len(moving) < len(parameters):
+            raise ValueError("has not all momenta")
         running = self._changing()
         running |= {f"momentum.{name}": parameter for name, parameter in moving.items()}
         if "random.cuda" not in tensors:
