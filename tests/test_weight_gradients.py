@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import torch
-import torchvision
 from torch import nn
-from torch.nn.functional import conv2d, cross_entropy
+from torch.nn.functional import conv2d
 
+from tests.alike import assert_gradients_are_alike, plain_network
 from tests.conftest import Arguments, class_folders
 from train_pytorch_model.engine.runtime import Runtime
 from train_pytorch_model.models.weight_gradients import (
@@ -67,29 +67,12 @@ def test_images_that_are_not_multiplied_together(kernels: int) -> None:
 )
 def test_networks_are_the_same(name: str, multiplied: int) -> None:
     """Outputs to the bit, and gradients in double precision, of which networks at all."""
-    torch.manual_seed(0)
-    plain = getattr(torchvision.models, name)(num_classes=3).double().train()
-    for module in plain.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-    plain = plain.to(memory_format=torch.channels_last)
+    plain = plain_network(name)
     net = copy.deepcopy(plain)
     multiply_weight_gradients(net)
     changed = sum(type(module) is not type(old) for module, old in _pairs(net, plain))
     assert changed == multiplied
-
-    images = torch.randn(2, 3, 64, 64, dtype=torch.float64)
-    images = images.to(memory_format=torch.channels_last)
-    logits = [each(images) for each in (plain, net)]
-    assert torch.equal(*logits)
-    for each in logits:
-        cross_entropy(each, torch.tensor([0, 2])).backward()  # type: ignore[no-untyped-call]  # torch does not type it
-    for (key, found), expected in zip(net.named_parameters(), plain.parameters(), strict=True):
-        assert found.grad is not None
-        assert expected.grad is not None
-        torch.testing.assert_close(found.grad, expected.grad, msg=key, rtol=1e-6, atol=1e-9)
-    with torch.inference_mode():
-        torch.testing.assert_close(net.eval()(images), plain.eval()(images))
+    assert torch.equal(*assert_gradients_are_alike(net, plain, 64, 64))
 
 
 def _pairs(net: nn.Module, other: nn.Module) -> list[tuple[nn.Module, nn.Module]]:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
-from torch import nn
-from torch.nn.functional import conv2d, cross_entropy
+from torch.nn.functional import conv2d
 
+from tests.alike import assert_gradients_are_alike, plain_network
 from train_pytorch_model.models.network import fit_to_sizes, network
 from train_pytorch_model.models.shapes import input_sizes
 from train_pytorch_model.models.winograd import Scratch, gradients, outputs_of, use_winograd
@@ -88,12 +88,7 @@ def test_which_convolutions(name: str, size: int, batch: int, changed: int) -> N
 @pytest.mark.parametrize("name", ["resnet18", "vgg11"])
 def test_networks_are_the_same(name: str) -> None:
     """Outputs and gradients, in double precision."""
-    torch.manual_seed(0)
-    plain = getattr(torchvision.models, name)(num_classes=3).double().train()
-    for module in plain.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = 0.0
-    plain = plain.to(memory_format=torch.channels_last)
+    plain = plain_network(name)
     net = copy.deepcopy(plain)
     use_winograd(net, input_sizes(copy.deepcopy(net).float().to("meta"), {(64, 72)}), 64)
     assert [type(m) for m in net.modules()] != [type(m) for m in plain.modules()]
@@ -103,19 +98,7 @@ def test_networks_are_the_same(name: str) -> None:
     net.train()
     for module, old in zip(net.buffers(), plain.buffers(), strict=True):
         assert torch.equal(module, old)
-
-    images = torch.randn(2, 3, 64, 72, dtype=torch.float64)
-    images = images.to(memory_format=torch.channels_last)
-    logits = [each(images) for each in (plain, net)]
-    torch.testing.assert_close(*logits)
-    for each in logits:
-        cross_entropy(each, torch.tensor([0, 2])).backward()  # type: ignore[no-untyped-call]  # torch does not type it
-    for (key, found), expected in zip(net.named_parameters(), plain.parameters(), strict=True):
-        assert found.grad is not None
-        assert expected.grad is not None
-        torch.testing.assert_close(found.grad, expected.grad, msg=key, rtol=1e-6, atol=1e-9)
-    with torch.inference_mode():
-        torch.testing.assert_close(net.eval()(images), plain.eval()(images))
+    torch.testing.assert_close(*assert_gradients_are_alike(net, plain, 64, 72))
 
 
 @pytest.mark.parametrize("as_products", [True, False])

@@ -34,9 +34,8 @@ class SGD:
         self.rate = rate
         self.momenta: dict[Tensor, Tensor] = {}
         self._together = []
-        move = WeakMethod(
-            self._move
-        )  # the weights' hooks do not keep the optimiser, and all weights
+        # Hooks that kept the optimiser, which has all weights, would keep the network for ever.
+        move = WeakMethod(self._move)
 
         def move_alone(weights: Tensor) -> None:
             method = move()
