@@ -77,7 +77,7 @@ def test_rounding() -> None:
     ],
 )
 def test_which_convolutions(name: str, size: int, batch: int, changed: int) -> None:
-    """Those that gain by it (``benchmarks.convolutions``)."""
+    """Those that gain by it (``benchmarks.layers``)."""
     net = getattr(torchvision.models, name)(num_classes=2)
     before = [type(module) for module in net.modules()]
     use_winograd(net, input_sizes(copy.deepcopy(net).to("meta"), {(size, size)}), batch)
@@ -101,14 +101,18 @@ def test_networks_are_the_same(name: str) -> None:
     torch.testing.assert_close(*assert_gradients_are_alike(net, plain, 64, 72))
 
 
+@pytest.mark.parametrize("normalise_late", [True, False])
 @pytest.mark.parametrize("as_products", [True, False])
-def test_where_it_is_used(resnet18: Path, as_products: bool) -> None:
+def test_where_it_is_used(resnet18: Path, as_products: bool, normalise_late: bool) -> None:
     """A network that is fit to its images has all that makes it faster there."""
     directory = read_model_directory(resnet18, "untrained_model")
     net = network(directory, ["cat", "dog"], 1)
-    fit_to_sizes(net, directory, {(64, 64)}, 16, as_products)
-    found = {type(module).__module__.rpartition(".")[2] for module in net.modules()}
-    assert {"winograd", "weight_gradients"} & found == (
-        {"winograd", "weight_gradients"} if as_products else set()
+    fit_to_sizes(
+        *(net, directory, {(64, 64)}, 16), normalise_late=normalise_late, as_products=as_products
     )
-    assert "pooling" in found
+    found = {type(module).__module__ for module in net.modules()}
+    ours = {name.rpartition(".")[2] for name in found if name.startswith("train_pytorch_model.")}
+    assert ours - {"kernels"} == {
+        *(("winograd", "weight_gradients") if as_products else ()),
+        "normalisation" if normalise_late else "pooling",  # the one pooling is in it
+    }

@@ -91,9 +91,14 @@ def train(job: Job) -> Fit:
         validation.read_in_background()
         batch_size = min(job.params.batch_size, len(training))
         _check_sizes(inputs, batch_size, training.size, validation.size)
-        as_products = runtime.multiplies_convolutions(training.size)
-        sizes = {training.size, validation.size}
-        fit_to_sizes(net, inputs.untrained, sizes, batch_size, as_products)
+        fit_to_sizes(
+            net,
+            inputs.untrained,
+            {training.size, validation.size},
+            batch_size,
+            normalise_late=runtime.normalises_late(training.size),
+            as_products=runtime.multiplies_convolutions(training.size),
+        )
         runtime.prepare(training.size)
         announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
 

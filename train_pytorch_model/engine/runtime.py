@@ -58,18 +58,21 @@ class Runtime:
             return torch.contiguous_format
         return torch.channels_last
 
+    def normalises_late(self, size: tuple[int, int]) -> bool:
+        """Whether a batch normalisation is faster behind a max-pooling.
+
+        It is for large images on a CPU (``benchmarks.layers``).
+        """
+        large = self.memory_format(size) == torch.channels_last
+        return self.device.type == "cpu" and large and not self.bfloat16
+
     def multiplies_convolutions(self, size: tuple[int, int]) -> bool:
         """Whether convolutions, and their gradients, are faster as products of matrices.
 
-        They are on processors with AVX2 alone (``benchmarks.convolutions``). oneDNN has other
+        They are on processors with AVX2 alone (``benchmarks.layers``). oneDNN has other
         code for those with AVX-512, and for other kinds; there it has not been measured.
         """
-        return (
-            self.device.type == "cpu"
-            and not self.bfloat16
-            and self.memory_format(size) == torch.channels_last
-            and torch.backends.cpu.get_cpu_capability() == "AVX2"
-        )
+        return self.normalises_late(size) and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
     def prepare(self, size: tuple[int, int]) -> None:
         """Settle what depends on the (height, width) of the images.

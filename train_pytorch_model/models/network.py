@@ -25,6 +25,7 @@ from train_pytorch_model.models.architectures import (
     family_of,
 )
 from train_pytorch_model.models.kernels import fit_kernels, whole_state_dict
+from train_pytorch_model.models.normalisation import normalise_pooled
 from train_pytorch_model.models.pooling import forget_pooled, pool_first
 from train_pytorch_model.models.shapes import ShapesAlone, Size, input_sizes
 from train_pytorch_model.models.torchvision_networks import networks
@@ -130,7 +131,13 @@ def original_state_dict(net: nn.Module, unreached: float = 1.0) -> dict[str, Ten
 
 
 def fit_to_sizes(
-    net: nn.Module, directory: ModelDirectory, sizes: set[Size], batch: int, as_products: bool
+    net: nn.Module,
+    directory: ModelDirectory,
+    sizes: set[Size],
+    batch: int,
+    *,
+    normalise_late: bool,
+    as_products: bool,
 ) -> None:
     """Have ``net`` compute the same in less time, for images of these sizes (height, width) only.
 
@@ -142,6 +149,8 @@ def fit_to_sizes(
         directory: the model directory that it is of.
         sizes: of all images that it will be given.
         batch: how many of them it is mostly given at once.
+        normalise_late: whether a batch normalisation is faster behind a max-pooling: see
+            ``normalisation``.
         as_products: whether convolutions are faster as products of matrices: see ``winograd`` and
             ``weight_gradients``.
     """
@@ -150,6 +159,8 @@ def fit_to_sizes(
     inputs = input_sizes(skeleton, sizes)
     fit_kernels(net, inputs)
     pool_first(net)
+    if normalise_late:
+        normalise_pooled(net)
     forget_pooled(net)
     if as_products:
         use_winograd(net, inputs, batch)

@@ -18,6 +18,9 @@ from torch.autograd.function import once_differentiable
 
 from train_pytorch_model.models.torchvision_networks import networks
 
+Geometry = tuple[list[int], list[int], list[int], list[int], bool]
+"""Edges of the windows, stride, padding, dilation, and whether windows may reach over the end."""
+
 
 def pool_first(net: nn.Module) -> None:
     """Swap, in place, each ReLU with the max-pooling that is applied to its output alone.
@@ -39,32 +42,37 @@ def forget_pooled(net: nn.Module) -> None:
             module.__class__ = _MaxPool2d  # its hooks and place in the network stay
 
 
+def geometry_of(pool: nn.MaxPool2d) -> Geometry:
+    """What PyTorch's operators take beside what is pooled."""
+    edges, stride = _pair(pool.kernel_size), _pair(pool.stride)
+    return (edges, stride, _pair(pool.padding), _pair(pool.dilation), pool.ceil_mode)
+
+
 class _MaxPool2d(nn.MaxPool2d):
     def forward(self, images: Tensor) -> Tensor:
         """(b, channels, height, width) → (b, channels, rows, columns)."""
-        geometry = (self.kernel_size, self.stride, self.padding, self.dilation)
-        pooled: Tensor = _MaxPooling.apply(images, [*map(_pair, geometry)], self.ceil_mode)
+        pooled: Tensor = _MaxPooling.apply(images, geometry_of(self))
         return pooled
 
 
 class _MaxPooling(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Tensor, geometry: Sequence[list[int]], ceil: bool) -> Tensor:
-        pooled, places = torch.ops.aten.max_pool2d_with_indices(images, *geometry, ceil)
+    def forward(ctx: Any, images: Tensor, geometry: Geometry) -> Tensor:
+        pooled, places = torch.ops.aten.max_pool2d_with_indices(images, *geometry)
         ctx.save_for_backward(places)
         ctx.like = (images.shape, images.stride())
-        ctx.pooling = (*geometry, ceil)
+        ctx.geometry = geometry
         return pooled  # type: ignore[no-any-return]  # torch does not type its operators
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (places,) = ctx.saved_tensors
         images = gradient.new_empty_strided(*ctx.like)  # only looked at, by its size and strides
         of_images = torch.ops.aten.max_pool2d_with_indices_backward(
-            gradient, images, *ctx.pooling, places
+            gradient, images, *ctx.geometry, places
         )
-        return of_images, None, None
+        return of_images, None
 
 
 def _pair(value: int | Sequence[int]) -> list[int]:

@@ -4,7 +4,7 @@ The gradient of a kernel is the product of the gradient of what it gave, a row f
 it lay, and of the pixels that it lay on there. On processors without AVX-512 PyTorch (oneDNN 3.13)
 computes that at half the pace at which it multiplies matrices, and it is four tenths of a step of a
 ResNet-18 on images of 224 pixels. As products, of few images at a time where their pixels then
-stay in the cache, it takes 0.6 to 0.9 of the time (``benchmarks.convolutions``).
+stay in the cache, it takes 0.6 to 0.9 of the time (``benchmarks.layers``).
 """
 
 from typing import Any

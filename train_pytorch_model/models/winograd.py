@@ -6,7 +6,7 @@ a patch. With patches and kernels each in another basis, they take 16 products i
 those of many patches, channels and kernels are 16 products of matrices. The sums and halves that
 change the basis round less than the longer sums of products do without it.
 
-On processors without AVX-512 that takes less time (``benchmarks.convolutions``), from 128 channels
+On processors without AVX-512 that takes less time (``benchmarks.layers``), from 128 channels
 on, in and out. What decides it beside, in ``_fills``, was found by the same comparison for images
 of 2 to 112 pixels, batches of 1 to 64 and up to 1,024 channels.
 """
@@ -181,7 +181,7 @@ def gradients(
 
 
 def _gains(conv: nn.Conv2d, inputs: set[Size], batch: int) -> bool:
-    """Whether it takes less time (``benchmarks.convolutions``): with wide, well filled products."""
+    """Whether it takes less time (``benchmarks.layers``): with wide, well filled products."""
     shape = (conv.kernel_size, conv.stride, conv.padding, conv.dilation, conv.groups)
     three_by_three = shape == ((3, 3), (1, 1), (1, 1), (1, 1), 1) and conv.padding_mode == "zeros"
     wide = min(conv.in_channels, conv.out_channels) >= _CHANNELS

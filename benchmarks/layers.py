@@ -1,34 +1,37 @@
-"""Convolutions: as products of matrices against PyTorch's own.
+"""Layers for large images on a CPU: as ours compute them against PyTorch's own.
 
-``python -m benchmarks.convolutions`` times what is computed as products, for each kind of
-convolution of 3x3 that a ResNet-18 has for batches of 16 images of 224x224: outputs and gradients,
-or the gradient of the weights alone; and whole training steps. Both sides take turns in one
-process. It prints medians.
+``python -m benchmarks.layers`` times what a ResNet-18 computes otherwise than PyTorch does, for
+batches of 16 images of 224x224: each kind of convolution of 3x3 as products of matrices, outputs
+and gradients or the gradient of the weights alone; the batch normalisation behind the max-pooling,
+with its gradients; and whole training steps. Both sides take turns in one process. It prints
+medians.
 
 Measured on 2026-11-29 with ``--runs 7``, on a machine that others use too::
 
     AMD EPYC with AVX2, 2 cores; torch 2.15.0+cu132
 
-    64 → 64 channels, 56x56, stride 1: gradient of weights            66.8 →     57.5 ms    0.86
-    64 → 128 channels, 56x56, stride 2: gradient of weights           36.6 →     26.8 ms    0.73
-    128 → 128 channels, 28x28, stride 1: outputs                      30.0 →     36.7 ms    1.23
-    128 → 128 channels, 28x28, stride 1: gradients                    81.6 →     67.8 ms    0.83
-    128 → 256 channels, 28x28, stride 2: gradient of weights          30.4 →     21.3 ms    0.70
-    256 → 256 channels, 14x14, stride 1: outputs                      27.2 →     26.3 ms    0.97
-    256 → 256 channels, 14x14, stride 1: gradients                    74.2 →     48.0 ms    0.65
-    256 → 512 channels, 14x14, stride 2: gradient of weights          33.7 →     20.9 ms    0.62
-    512 → 512 channels, 7x7, stride 1: outputs                        41.4 →     28.2 ms    0.68
-    512 → 512 channels, 7x7, stride 1: gradients                     126.4 →     60.6 ms    0.48
-    a step of resnet18                                              2207.7 →   1714.9 ms    0.78
-    a step of vgg11                                                10863.8 →   6093.0 ms    0.56
-    a step of resnet50                                              5778.8 →   5076.4 ms    0.88
+    64 → 64 channels, 56x56, stride 1: gradient of weights            63.0 →     45.8 ms    0.73
+    64 → 128 channels, 56x56, stride 2: gradient of weights           32.4 →     24.9 ms    0.77
+    128 → 128 channels, 28x28, stride 1: outputs                      28.6 →     33.3 ms    1.17
+    128 → 128 channels, 28x28, stride 1: gradients                    85.2 →     64.2 ms    0.75
+    128 → 256 channels, 28x28, stride 2: gradient of weights          29.5 →     20.2 ms    0.69
+    256 → 256 channels, 14x14, stride 1: outputs                      26.5 →     23.0 ms    0.87
+    256 → 256 channels, 14x14, stride 1: gradients                    75.1 →     46.3 ms    0.62
+    256 → 512 channels, 14x14, stride 2: gradient of weights          31.7 →     18.5 ms    0.58
+    512 → 512 channels, 7x7, stride 1: outputs                        38.5 →     26.3 ms    0.68
+    512 → 512 channels, 7x7, stride 1: gradients                      88.7 →     47.5 ms    0.54
+    64 channels, 112x112: copied, normalised and pooled              161.9 →     95.7 ms    0.59
+    a step of resnet18                                              2013.9 →   1530.5 ms    0.76
+    a step of vgg11                                                 9377.3 →   5360.9 ms    0.57
+    a step of resnet50                                              4982.8 →   4134.7 ms    0.83
 
-``train_pytorch_model/engine/runtime.py`` says which processors compute products. On one with
-AVX-512 this has not been run.
+``train_pytorch_model/engine/runtime.py`` says which processors compute products; all CPUs normalise
+after pooling. On a processor with AVX-512 this has not been run.
 """
 
 import argparse
 import copy
+import functools
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -36,12 +39,14 @@ from statistics import median
 
 import torch
 import torchvision
+from torch import nn
 from torch.nn.functional import conv2d
 
 from benchmarks.sides import processor
 from train_pytorch_model.engine.fit import train_step
 from train_pytorch_model.engine.optimizer import SGD
 from train_pytorch_model.engine.runtime import start
+from train_pytorch_model.models.normalisation import normalise_pooled
 from train_pytorch_model.models.pooling import forget_pooled, pool_first
 from train_pytorch_model.models.shapes import input_sizes
 from train_pytorch_model.models.weight_gradients import (
@@ -118,13 +123,35 @@ def compare_convolution(channels: int, outputs: int, edge: int, stride: int, run
         )
 
 
+def compare_normalisation(channels: int, edge: int, runs: int) -> None:
+    """Compare a batch normalisation between a convolution, which is not timed, and a pooling."""
+    given = torch.randn(BATCH, channels, edge, edge).to(memory_format=torch.channels_last)
+    conv = nn.Conv2d(channels, channels, 1)
+    plain = nn.Sequential(conv, nn.BatchNorm2d(channels), nn.MaxPool2d(3, 2, 1))
+    ours = copy.deepcopy(plain)
+    normalise_pooled(ours)
+    forget_pooled(plain)
+    sides = [net[1:].train() for net in (plain, ours)]
+    gradient = torch.randn_like(sides[0](given))
+
+    def step(side: nn.Module) -> None:
+        images = given.clone().requires_grad_()  # for both: ours writes its gradient there
+        torch.autograd.backward(side(images), gradient)
+
+    what = f"{channels} channels, {edge}x{edge}: copied, normalised and pooled"
+    own, fitted = (functools.partial(step, side) for side in sides)
+    compare(what, own, fitted, runs)
+
+
 def compare_steps(name: str, runs: int) -> None:
     """Compare whole training steps of a network."""
     plain = getattr(torchvision.models, name)(num_classes=10)
     pool_first(plain)
-    forget_pooled(plain)
     plain = plain.to(memory_format=torch.channels_last).train()
     ours = copy.deepcopy(plain)
+    normalise_pooled(ours)
+    for net in (plain, ours):
+        forget_pooled(net)
     use_winograd(ours, input_sizes(copy.deepcopy(plain).to("meta"), {(SIZE, SIZE)}), BATCH)
     multiply_weight_gradients(ours)
     images = torch.randn(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
@@ -140,13 +167,14 @@ def compare_steps(name: str, runs: int) -> None:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Compare."""
-    parser = argparse.ArgumentParser(prog="convolutions", description=str(__doc__).splitlines()[0])
+    parser = argparse.ArgumentParser(prog="layers", description=str(__doc__).splitlines()[0])
     parser.add_argument("--runs", type=int, default=15, help="of each; default 15")
     runs = parser.parse_args(argv).runs
     start("cpu").prepare((SIZE, SIZE))
     sys.stdout.write(f"{processor()}; torch {torch.__version__}\n\n")
     for channels, outputs, edge, stride in CONVOLUTIONS:
         compare_convolution(channels, outputs, edge, stride, runs)
+    compare_normalisation(64, 112, runs)
     for name in ("resnet18", "vgg11", "resnet50"):
         compare_steps(name, runs)
 
