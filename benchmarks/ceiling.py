@@ -87,17 +87,10 @@ def images_per_second(
     labels = training.image_set.schema.classes
     untrained = read_model_directory(model, "untrained_model")
     net = network(untrained, labels, params.random_seed)
-    fit_to_sizes(
-        net,
-        untrained,
-        {training.size},
-        params.batch_size,
-        normalise_late=runtime.normalises_late(training.size),
-        as_products=runtime.multiplies_convolutions(training.size),
-    )
-    runtime.prepare(training.size)
     layout, precision = runtime.memory_format(training.size), runtime.precision()
-    state = new_state(net.to(runtime.device).to(memory_format=layout), params)
+    fit_to_sizes(net, untrained, {training.size}, params.batch_size, layout, runtime.cpu)
+    runtime.prepare(training.size)
+    state = new_state(net.to(runtime.device), params)
     size = params.batch_size
     batches = Interrupted(source_of(training, runtime.device), size, params.random_seed, layout)
     validated = ValidationBatches(source_of(validation, runtime.device), size, layout)

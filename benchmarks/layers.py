@@ -1,32 +1,37 @@
-"""Layers for large images on a CPU: as ours compute them against PyTorch's own.
+"""Layers on a CPU: as ours compute them against PyTorch's own.
 
 ``python -m benchmarks.layers`` times what a ResNet-18 computes otherwise than PyTorch does, for
 batches of 16 images of 224x224: each kind of convolution of 3x3 as products of matrices, outputs
 and gradients or the gradient of the weights alone; the batch normalisation behind the max-pooling,
-with its gradients; and whole training steps. Both sides take turns in one process. It prints
-medians.
+with its gradients; and whole training steps. Then, for images of 28x28, the convolutions that give
+2x2 pixels, with their gradients, as products for each tap, and whole steps. Both sides take turns
+in one process. It prints medians.
 
 Measured on 2026-11-29 with ``--runs 7``, on a machine that others use too::
 
     AMD EPYC with AVX2, 2 cores; torch 2.15.0+cu132
 
-    64 → 64 channels, 56x56, stride 1: gradient of weights            63.0 →     45.8 ms    0.73
-    64 → 128 channels, 56x56, stride 2: gradient of weights           32.4 →     24.9 ms    0.77
-    128 → 128 channels, 28x28, stride 1: outputs                      28.6 →     33.3 ms    1.17
-    128 → 128 channels, 28x28, stride 1: gradients                    85.2 →     64.2 ms    0.75
-    128 → 256 channels, 28x28, stride 2: gradient of weights          29.5 →     20.2 ms    0.69
-    256 → 256 channels, 14x14, stride 1: outputs                      26.5 →     23.0 ms    0.87
-    256 → 256 channels, 14x14, stride 1: gradients                    75.1 →     46.3 ms    0.62
-    256 → 512 channels, 14x14, stride 2: gradient of weights          31.7 →     18.5 ms    0.58
-    512 → 512 channels, 7x7, stride 1: outputs                        38.5 →     26.3 ms    0.68
-    512 → 512 channels, 7x7, stride 1: gradients                      88.7 →     47.5 ms    0.54
-    64 channels, 112x112: copied, normalised and pooled              161.9 →     95.7 ms    0.59
-    a step of resnet18                                              2013.9 →   1530.5 ms    0.76
-    a step of vgg11                                                 9377.3 →   5360.9 ms    0.57
-    a step of resnet50                                              4982.8 →   4134.7 ms    0.83
+    64 → 64 channels, 56x56, stride 1: gradient of weights            66.6 →     47.9 ms    0.72
+    64 → 128 channels, 56x56, stride 2: gradient of weights           36.1 →     22.8 ms    0.63
+    128 → 128 channels, 28x28, stride 1: outputs                      28.1 →     29.4 ms    1.05
+    128 → 128 channels, 28x28, stride 1: gradients                    76.2 →     52.1 ms    0.68
+    128 → 256 channels, 28x28, stride 2: gradient of weights          22.9 →     17.8 ms    0.78
+    256 → 256 channels, 14x14, stride 1: outputs                      23.0 →     19.3 ms    0.84
+    256 → 256 channels, 14x14, stride 1: gradients                    53.7 →     33.5 ms    0.62
+    256 → 512 channels, 14x14, stride 2: gradient of weights          20.3 →     13.8 ms    0.68
+    512 → 512 channels, 7x7, stride 1: outputs                        31.7 →     22.7 ms    0.72
+    512 → 512 channels, 7x7, stride 1: gradients                      81.2 →     43.4 ms    0.53
+    64 channels, 112x112: copied, normalised and pooled              161.9 →     96.1 ms    0.59
+    a step of resnet18                                              1956.9 →   1385.7 ms    0.71
+    a step of vgg11                                                 7432.1 →   4245.8 ms    0.57
+    a step of resnet50                                              4398.2 →   3853.8 ms    0.88
+    256 → 256 channels, 2x2, stride 1: with gradients                  6.5 →      3.3 ms    0.51
+    128 → 256 channels, 4x4, stride 2: with gradients                  3.9 →      2.8 ms    0.72
+    a step of resnet18 on 28x28                                       64.0 →     53.1 ms    0.83
+    a step of resnet50 on 28x28                                      163.8 →    157.8 ms    0.96
 
-``train_pytorch_model/engine/runtime.py`` says which processors compute products; all CPUs normalise
-after pooling. On a processor with AVX-512 this has not been run.
+``models/network.py`` says which processors compute what. On a processor with AVX-512 this has not
+been run.
 """
 
 import argparse
@@ -46,9 +51,11 @@ from benchmarks.sides import processor
 from train_pytorch_model.engine.fit import train_step
 from train_pytorch_model.engine.optimizer import SGD
 from train_pytorch_model.engine.runtime import start
+from train_pytorch_model.models.kernels import fit_kernels
 from train_pytorch_model.models.normalisation import normalise_pooled
 from train_pytorch_model.models.pooling import forget_pooled, pool_first
 from train_pytorch_model.models.shapes import input_sizes
+from train_pytorch_model.models.taps import multiply_taps
 from train_pytorch_model.models.weight_gradients import (
     multiply_weight_gradients,
     weight_gradient,
@@ -57,6 +64,7 @@ from train_pytorch_model.models.winograd import Scratch, gradients, outputs_of, 
 
 BATCH = 16
 SIZE = 224
+SMALL = 28
 WIDE = 128
 """With so many channels, and a stride of 1, ``winograd`` computes them, else ``weight_gradients``
 their gradients."""
@@ -143,6 +151,40 @@ def compare_normalisation(channels: int, edge: int, runs: int) -> None:
     compare(what, own, fitted, runs)
 
 
+def compare_taps(channels: int, outputs: int, edge: int, stride: int, runs: int) -> None:
+    """Compare one kind of convolution of 3x3 where it gives few pixels."""
+    plain = nn.Sequential(nn.Conv2d(channels, outputs, 3, stride, 1, bias=False))
+    ours = copy.deepcopy(plain)
+    multiply_taps(ours, {"0": {(edge, edge)}}, torch.contiguous_format)
+    images = torch.randn(BATCH, channels, edge, edge, requires_grad=True)
+    gradient = torch.randn_like(plain(images))
+
+    def step(side: nn.Module) -> None:
+        for tensor in (images, *side.parameters()):
+            tensor.grad = None
+        torch.autograd.backward(side(images), gradient)
+
+    what = f"{channels} → {outputs} channels, {edge}x{edge}, stride {stride}: with gradients"
+    own, fitted = (functools.partial(step, side) for side in (plain, ours))
+    compare(what, own, fitted, 10 * runs)
+
+
+def compare_small_steps(name: str, runs: int) -> None:
+    """Compare whole training steps of a network on small images; both have trimmed kernels."""
+    plain = getattr(torchvision.models, name)(num_classes=10)
+    inputs = input_sizes(copy.deepcopy(plain).to("meta"), {(SMALL, SMALL)})
+    fit_kernels(plain, inputs)
+    pool_first(plain)
+    forget_pooled(plain)
+    ours = copy.deepcopy(plain.train())
+    multiply_taps(ours, inputs, torch.contiguous_format)
+    images, labels = torch.randn(BATCH, 3, SMALL, SMALL), torch.randint(10, (BATCH,))
+    own, fitted = (
+        functools.partial(train_step, net, SGD(net, 0.001), images, labels) for net in (plain, ours)
+    )
+    compare(f"a step of {name} on {SMALL}x{SMALL}", own, fitted, 10 * runs)
+
+
 def compare_steps(name: str, runs: int) -> None:
     """Compare whole training steps of a network."""
     plain = getattr(torchvision.models, name)(num_classes=10)
@@ -152,7 +194,8 @@ def compare_steps(name: str, runs: int) -> None:
     normalise_pooled(ours)
     for net in (plain, ours):
         forget_pooled(net)
-    use_winograd(ours, input_sizes(copy.deepcopy(plain).to("meta"), {(SIZE, SIZE)}), BATCH)
+    skeleton = getattr(torchvision.models, name)(num_classes=10).to("meta")
+    use_winograd(ours, input_sizes(skeleton, {(SIZE, SIZE)}), BATCH)
     multiply_weight_gradients(ours)
     images = torch.randn(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)
     labels = torch.randint(10, (BATCH,))
@@ -177,6 +220,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     compare_normalisation(64, 112, runs)
     for name in ("resnet18", "vgg11", "resnet50"):
         compare_steps(name, runs)
+    start("cpu").prepare((SMALL, SMALL))
+    compare_taps(256, 256, 2, 1, runs)
+    compare_taps(128, 256, 4, 2, runs)
+    for name in ("resnet18", "resnet50"):
+        compare_small_steps(name, runs)
 
 
 if __name__ == "__main__":

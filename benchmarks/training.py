@@ -78,8 +78,8 @@ and on 2026-11-29 on the one without AVX-512::
 
 There, five runs the day before, without Winograd's products, gave 1.17 and 1,432 against 1,529 MB.
 With them, but normalising before the stem's pooling, five runs of that night, when others left less
-of the machine, gave 1.24 and 1,460 against 1,478 MB, and five of that morning 1.35 and 1,455 against
-1,564 MB.
+of the machine, gave 1.24 and 1,460 against 1,478 MB, and five of that morning 1.35 and 1,455
+against 1,564 MB.
 """
 
 import argparse

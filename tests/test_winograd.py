@@ -101,18 +101,32 @@ def test_networks_are_the_same(name: str) -> None:
     torch.testing.assert_close(*assert_gradients_are_alike(net, plain, 64, 72))
 
 
-@pytest.mark.parametrize("normalise_late", [True, False])
-@pytest.mark.parametrize("as_products", [True, False])
-def test_where_it_is_used(resnet18: Path, as_products: bool, normalise_late: bool) -> None:
+WIDE = {"winograd", "weight_gradients"}
+
+
+@pytest.mark.parametrize(
+    ("edge", "layout", "cpu", "used"),
+    [
+        (
+            64,
+            torch.channels_last,
+            "AVX2",
+            {"normalisation", "winograd", "taps", "weight_gradients"},
+        ),
+        (64, torch.channels_last, "AVX512", {"normalisation", "taps"}),
+        (64, torch.channels_last, "", {"pooling"}),
+        (28, torch.contiguous_format, "AVX2", {"pooling", "taps", "kernels"}),
+        (28, torch.contiguous_format, "DEFAULT", {"pooling", "taps", "kernels"}),
+        (28, torch.channels_last, "", {"pooling", "kernels"}),
+    ],
+)
+def test_where_it_is_used(
+    resnet18: Path, edge: int, layout: torch.memory_format, cpu: str, used: set[str]
+) -> None:
     """A network that is fit to its images has all that makes it faster there."""
     directory = read_model_directory(resnet18, "untrained_model")
     net = network(directory, ["cat", "dog"], 1)
-    fit_to_sizes(
-        *(net, directory, {(64, 64)}, 16), normalise_late=normalise_late, as_products=as_products
-    )
+    fit_to_sizes(net, directory, {(edge, edge)}, 16, layout, cpu)
     found = {type(module).__module__ for module in net.modules()}
     ours = {name.rpartition(".")[2] for name in found if name.startswith("train_pytorch_model.")}
-    assert ours - {"kernels"} == {
-        *(("winograd", "weight_gradients") if as_products else ()),
-        "normalisation" if normalise_late else "pooling",  # the one pooling is in it
-    }
+    assert ours == used

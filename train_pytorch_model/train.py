@@ -91,20 +91,13 @@ def train(job: Job) -> Fit:
         validation.read_in_background()
         batch_size = min(job.params.batch_size, len(training))
         _check_sizes(inputs, batch_size, training.size, validation.size)
-        fit_to_sizes(
-            net,
-            inputs.untrained,
-            {training.size, validation.size},
-            batch_size,
-            normalise_late=runtime.normalises_late(training.size),
-            as_products=runtime.multiplies_convolutions(training.size),
-        )
         runtime.prepare(training.size)
         announce(job, runtime, inputs.untrained.spec.model_name, training, validation)
 
         with memory_for(_too_large(batch_size)), without_warnings():
-            layout = runtime.memory_format(training.size)
-            state = new_state(net.to(runtime.device).to(memory_format=layout), job.params)
+            sizes, layout = {training.size, validation.size}, runtime.memory_format(training.size)
+            fit_to_sizes(net, inputs.untrained, sizes, batch_size, layout, runtime.cpu)
+            state = new_state(net.to(runtime.device), job.params)
             on = runtime.rounding
             if saved is not None:
                 on = resume(checkpoint, saved, state, len(training) // batch_size, on)

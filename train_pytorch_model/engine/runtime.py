@@ -46,6 +46,13 @@ class Runtime:
             return f"{self.name}, {'bfloat16' if self.bfloat16 else 'float32'}"
         return f"{self.name}, {torch.backends.cpu.get_cpu_capability()}"
 
+    @property
+    def cpu(self) -> str:
+        """The instructions of the CPU that trains, in float32; empty if none does."""
+        if self.device.type != "cpu" or self.bfloat16:
+            return ""
+        return torch.backends.cpu.get_cpu_capability()
+
     def precision(self) -> AbstractContextManager[object]:
         """Within the context, a network computes in the precision of the run."""
         if self.bfloat16:
@@ -57,22 +64,6 @@ class Runtime:
         if self.device.type == "cpu" and min(size) < SMALL_IMAGE:
             return torch.contiguous_format
         return torch.channels_last
-
-    def normalises_late(self, size: tuple[int, int]) -> bool:
-        """Whether a batch normalisation is faster behind a max-pooling.
-
-        It is for large images on a CPU (``benchmarks.layers``).
-        """
-        large = self.memory_format(size) == torch.channels_last
-        return self.device.type == "cpu" and large and not self.bfloat16
-
-    def multiplies_convolutions(self, size: tuple[int, int]) -> bool:
-        """Whether convolutions, and their gradients, are faster as products of matrices.
-
-        They are on processors with AVX2 alone (``benchmarks.layers``). oneDNN has other
-        code for those with AVX-512, and for other kinds; there it has not been measured.
-        """
-        return self.normalises_late(size) and torch.backends.cpu.get_cpu_capability() == "AVX2"
 
     def prepare(self, size: tuple[int, int]) -> None:
         """Settle what depends on the (height, width) of the images.

@@ -28,6 +28,7 @@ from train_pytorch_model.models.kernels import fit_kernels, whole_state_dict
 from train_pytorch_model.models.normalisation import normalise_pooled
 from train_pytorch_model.models.pooling import forget_pooled, pool_first
 from train_pytorch_model.models.shapes import ShapesAlone, Size, input_sizes
+from train_pytorch_model.models.taps import multiply_taps
 from train_pytorch_model.models.torchvision_networks import networks
 from train_pytorch_model.models.weight_gradients import multiply_weight_gradients
 from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
@@ -135,35 +136,41 @@ def fit_to_sizes(
     directory: ModelDirectory,
     sizes: set[Size],
     batch: int,
-    *,
-    normalise_late: bool,
-    as_products: bool,
+    layout: torch.memory_format,
+    cpu: str,
 ) -> None:
     """Have ``net`` compute the same in less time, for images of these sizes (height, width) only.
 
-    See ``kernels`` and ``pooling``. Its state dict is another after that; ``original_state_dict``
-    makes it whole.
+    See ``kernels``, ``pooling``, ``normalisation``, ``taps``, ``winograd`` and
+    ``weight_gradients``. Its state dict is another after that; ``original_state_dict`` makes it
+    whole.
 
     Args:
         net: as ``network`` gives it.
         directory: the model directory that it is of.
         sizes: of all images that it will be given.
         batch: how many of them it is mostly given at once.
-        normalise_late: whether a batch normalisation is faster behind a max-pooling: see
-            ``normalisation``.
-        as_products: whether convolutions are faster as products of matrices: see ``winograd`` and
-            ``weight_gradients``.
+        layout: how these images, and so its weights, lie in memory.
+        cpu: the instructions of the CPU that computes in float32, as PyTorch calls them; empty if
+            another device does, or in bfloat16.
     """
     _, architecture = _looked_up(directory)
     skeleton = unfilled_network(directory.spec, architecture, 2).to("meta")
     inputs = input_sizes(skeleton, sizes)
     fit_kernels(net, inputs)
     pool_first(net)
-    if normalise_late:
+    net.to(memory_format=layout)
+    if cpu and layout == torch.channels_last:
         normalise_pooled(net)
     forget_pooled(net)
+    # Which is faster was measured on processors with AVX2 alone (``benchmarks.layers``); oneDNN
+    # has other code for those with AVX-512.
+    as_products = cpu == "AVX2" and layout == torch.channels_last
     if as_products:
         use_winograd(net, inputs, batch)
+    if cpu:
+        multiply_taps(net, inputs, layout)
+    if as_products:
         multiply_weight_gradients(net)
 
 
