@@ -67,6 +67,23 @@ def test_networks_are_the_same(name: str, sizes: set[Size], layout: torch.memory
             parameter.grad = None
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(1, 2), (2, 2)])
+def test_an_activation_may_write_into_what_it_gives(
+    size: Size, layout: torch.memory_format
+) -> None:
+    """Of one image, too, whose pixels lie as they were computed."""
+    net = nn.Sequential(nn.Conv2d(128, 128, 3, 1, 1), nn.ReLU(inplace=True))
+    expected = copy.deepcopy(net)
+    multiply_taps(net, {"0": {size}}, layout)
+    assert multiplied(net) == ["0"]
+    images = torch.randn(1, 128, *size).contiguous(memory_format=layout)
+    for each in (net, expected):
+        each(images).sum().backward()
+    for found, wanted in zip(net.parameters(), expected.parameters(), strict=True):
+        torch.testing.assert_close(found.grad, wanted.grad)
+
+
 @pytest.mark.parametrize(
     ("name", "sizes", "expected"),
     [

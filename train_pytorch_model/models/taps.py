@@ -111,12 +111,8 @@ def outputs_of(images: Tensor, by_tap: Tensor, meetings: Meetings) -> Tensor:
     products = images.new_empty(len(met), b, outputs)
     for taps, those in meetings.products:
         weights = by_tap[taps]
-        rows_of = (len(weights), -1)
-        torch.bmm(
-            met[those].view(*rows_of, met.shape[2]),
-            weights,
-            out=products[those].view(*rows_of, outputs),
-        )
+        pixels, into = (_parts(tensor[those], len(weights)) for tensor in (met, products))
+        torch.bmm(pixels, weights, out=into)
     sums = meetings.of_places @ products.flatten(1)
     return sums.view(rows, columns, b, outputs).permute(2, 3, 0, 1)
 
@@ -142,11 +138,9 @@ def gradients(
     of_weights = torch.empty_like(by_tap) if meetings.whole else torch.zeros_like(by_tap)
     for taps, those in meetings.products:
         weights = by_tap[taps]
-        rows_of = (len(weights), -1)
-        factors = given[those].view(*rows_of, given.shape[2])
-        torch.bmm(factors, weights.transpose(1, 2), out=of_met[those].view(*rows_of, channels))
-        transposed = met[those].view(*rows_of, channels).transpose(1, 2)
-        torch.bmm(transposed, factors, out=of_weights[taps])
+        pixels, into, factors = (_parts(each[those], len(weights)) for each in (met, of_met, given))
+        torch.bmm(factors, weights.transpose(1, 2), out=into)
+        torch.bmm(pixels.transpose(1, 2), factors, out=of_weights[taps])
     sums = meetings.of_pixels @ of_met.flatten(1)
     return sums.view(height, width, b, channels).permute(2, 3, 0, 1), of_weights
 
@@ -179,7 +173,8 @@ class _Convolution(torch.autograd.Function):
         given = outputs_of(images, _by_tap(weight), meetings)
         if bias is not None:
             given += bias[:, None, None]
-        return given.contiguous(memory_format=layout)
+        # Always a copy: an activation may write into it, which it may not into a view.
+        return given.clone(memory_format=layout)
 
     @staticmethod
     @once_differentiable
@@ -231,6 +226,11 @@ def _sums(indices: Tensor, count: int, like: Tensor) -> Tensor:
 def _pixels(images: Tensor) -> Tensor:
     """(b, channels, height, width) → (height · width, b, channels)."""
     return images.permute(2, 3, 0, 1).flatten(0, 1)
+
+
+def _parts(met: Tensor, taps: int) -> Tensor:
+    """(n, b, values) → (taps, n / taps · b, values): the meetings of each tap."""
+    return met.view(taps, -1, met.shape[2])
 
 
 def _by_tap(weight: Tensor) -> Tensor:
