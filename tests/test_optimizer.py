@@ -3,6 +3,7 @@
 import copy
 import weakref
 
+import pytest
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
@@ -12,7 +13,8 @@ from train_pytorch_model.engine.fit import train_step
 from train_pytorch_model.engine.optimizer import MOMENTUM, SGD, WEIGHT_DECAY
 
 
-def test_steps_are_those_of_torch() -> None:
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_steps_are_those_of_torch(layout: torch.memory_format) -> None:
     """Over several steps, of weights that move by themselves and of others; the rate changes."""
     torch.manual_seed(0)
     net = nn.Sequential(
@@ -27,6 +29,8 @@ def test_steps_are_those_of_torch() -> None:
     sizes = [weights.numel() for weights in net.parameters()]
     assert min(sizes) < optimizer._LARGE < max(sizes)
     other = copy.deepcopy(net)
+    net.to(memory_format=layout)
+    other.to(memory_format=layout)
     ours = SGD(net, 0.1)
     known = {"momentum": MOMENTUM, "weight_decay": WEIGHT_DECAY, "nesterov": True}
     torchs = torch.optim.SGD(other.parameters(), lr=0.1, **known, fused=True)
