@@ -51,15 +51,17 @@ def test_networks_are_the_same(name: str, norms: list[str]) -> None:
     "pool",
     [nn.MaxPool2d(2), nn.MaxPool2d(3, 2, 1), nn.MaxPool2d((3, 2), (2, 1), ceil_mode=True)],
 )
-def test_each_pooling(pool: nn.MaxPool2d, layout: torch.memory_format) -> None:
+@pytest.mark.parametrize("signs", [True, False])
+def test_each_pooling(pool: nn.MaxPool2d, layout: torch.memory_format, signs: bool) -> None:
     """In single precision: the same but for rounding, of channels whose mean is large too.
 
-    One channel is the same everywhere.
+    One channel is the same everywhere. New networks have no negative scale.
     """
     torch.manual_seed(0)
     conv = nn.Conv2d(3, 8, 1)  # it is not used; a normalisation elsewhere is left alone
     plain = nn.Sequential(conv, nn.BatchNorm2d(8), pool)
-    plain[1].weight.data = torch.tensor([1.0, -1, 1e-9, 2, -0.1, 0.5, -3, 1])
+    scales = torch.tensor([1.0, -1, 1e-9, 2, -0.1, 0.5, -3, 1])
+    plain[1].weight.data = scales if signs else scales.abs()
     ours = copy.deepcopy(plain)
     normalise_pooled(ours)
     assert swapped(ours) == ["1"]
