@@ -38,10 +38,11 @@ environment: $(VENV)/.ready-test
 bench: $(VENV)/.ready-bench .venv-plain/.ready
 	bash tests/classic/setup.sh .venv-classic
 	@missed=; \
-	for words in accuracy transformation scoring training convolutions \
-			"indexing --ours .venv-plain" checkpoints growth limits; do \
-		echo "python -m benchmarks.$$words"; \
-		$(BIN)/python -m benchmarks.$$words || missed="$$missed $${words%% *}"; \
+	for words in benchmarks.accuracy benchmarks.transformation benchmarks.scoring \
+			benchmarks.training benchmarks.layers "benchmarks.indexing --ours .venv-plain" \
+			benchmarks.checkpoints benchmarks.growth benchmarks.limits; do \
+		echo "python -m $$words"; \
+		$(BIN)/python -m $$words || missed="$$missed $${words%% *}"; \
 	done; \
 	test -z "$$missed" || { echo "a target is missed, or could not be told, in:$$missed" >&2; exit 1; }
 

@@ -1,13 +1,17 @@
 """Conventions that hold the tree together."""
 
 import ast
+import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "train_pytorch_model"
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "train_pytorch_model"
+FOLDERS = ("train_pytorch_model", "benchmarks", "examples", "pipelines", "tools", "tests")
 
 MAY_IMPORT = {
     # folder or module → what of this package it may import
@@ -110,3 +114,18 @@ def test_command_lines_start_without_torch(command: str) -> None:
         [sys.executable, "-c", check], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ROOT / "Makefile",
+        *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY")),
+        *sorted((ROOT / "benchmarks").glob("*.py")),
+    ],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_modules_that_are_named_are_there(path: Path) -> None:
+    """A module that is moved takes its name in commands and in prose with it."""
+    names = re.findall(rf"\b(?:{'|'.join(FOLDERS)})(?:\.[a-z]\w*)+\b", path.read_text("utf-8"))
+    assert [name for name in sorted({*names}) if find_spec(name) is None] == []
