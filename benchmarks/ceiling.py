@@ -88,7 +88,7 @@ def images_per_second(
     untrained = read_model_directory(model, "untrained_model")
     net = network(untrained, labels, params.random_seed)
     layout, precision = runtime.memory_format(training.size), runtime.precision()
-    fit_to_sizes(net, untrained, {training.size}, params.batch_size, layout, runtime.cpu)
+    fit_to_sizes(net, untrained, {training.size}, params.batch_size, layout, runtime.cpu_capability)
     runtime.prepare(training.size)
     state = new_state(net.to(runtime.device), params)
     size = params.batch_size

@@ -51,11 +51,11 @@ from benchmarks.sides import processor
 from train_pytorch_model.engine.fit import train_step
 from train_pytorch_model.engine.optimizer import SGD
 from train_pytorch_model.engine.runtime import start
+from train_pytorch_model.models.kernel_maps import use_kernel_maps
 from train_pytorch_model.models.kernels import fit_kernels
 from train_pytorch_model.models.normalisation import normalise_pooled
 from train_pytorch_model.models.pooling import forget_pooled, pool_first
 from train_pytorch_model.models.shapes import input_sizes
-from train_pytorch_model.models.taps import multiply_taps
 from train_pytorch_model.models.weight_gradients import (
     multiply_weight_gradients,
     weight_gradient,
@@ -151,11 +151,11 @@ def compare_normalisation(channels: int, edge: int, runs: int) -> None:
     compare(what, own, fitted, runs)
 
 
-def compare_taps(channels: int, outputs: int, edge: int, stride: int, runs: int) -> None:
+def compare_kernel_maps(channels: int, outputs: int, edge: int, stride: int, runs: int) -> None:
     """Compare one kind of convolution of 3x3 where it gives few pixels."""
     plain = nn.Sequential(nn.Conv2d(channels, outputs, 3, stride, 1, bias=False))
     ours = copy.deepcopy(plain)
-    multiply_taps(ours, {"0": {(edge, edge)}}, torch.contiguous_format)
+    use_kernel_maps(ours, {"0": {(edge, edge)}}, torch.contiguous_format)
     images = torch.randn(BATCH, channels, edge, edge, requires_grad=True)
     gradient = torch.randn_like(plain(images))
 
@@ -177,7 +177,7 @@ def compare_small_steps(name: str, runs: int) -> None:
     pool_first(plain)
     forget_pooled(plain)
     ours = copy.deepcopy(plain.train())
-    multiply_taps(ours, inputs, torch.contiguous_format)
+    use_kernel_maps(ours, inputs, torch.contiguous_format)
     images, labels = torch.randn(BATCH, 3, SMALL, SMALL), torch.randint(10, (BATCH,))
     own, fitted = (
         functools.partial(train_step, net, SGD(net, 0.001), images, labels) for net in (plain, ours)
@@ -221,8 +221,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in ("resnet18", "vgg11", "resnet50"):
         compare_steps(name, runs)
     start("cpu").prepare((SMALL, SMALL))
-    compare_taps(256, 256, 2, 1, runs)
-    compare_taps(128, 256, 4, 2, runs)
+    compare_kernel_maps(256, 256, 2, 1, runs)
+    compare_kernel_maps(128, 256, 4, 2, runs)
     for name in ("resnet18", "resnet50"):
         compare_small_steps(name, runs)
 

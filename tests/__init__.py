@@ -1,1 +1,1 @@
-"""Tests of the package, through its front door."""
+"""Tests of the package: through its front door, and tables of its rules."""

@@ -14,7 +14,6 @@ from torch.nn.functional import conv2d
 
 from tests.alike import assert_gradients_are_alike, plain_network
 from tests.conftest import Arguments, class_folders
-from train_pytorch_model.engine.runtime import Runtime
 from train_pytorch_model.models.weight_gradients import (
     multiply_weight_gradients,
     weight_gradient,
@@ -77,16 +76,6 @@ def test_networks_are_the_same(name: str, multiplied: int) -> None:
 
 def _pairs(net: nn.Module, other: nn.Module) -> list[tuple[nn.Module, nn.Module]]:
     return list(zip(net.modules(), other.modules(), strict=True))
-
-
-@pytest.mark.parametrize(
-    ("bfloat16", "device", "any_cpu"),
-    [(False, "cpu", True), (True, "cpu", False), (False, "cuda", False), (True, "cuda", False)],
-)
-def test_where_products_are_computed(bfloat16: bool, device: str, any_cpu: bool) -> None:
-    """On CPUs, in float32."""
-    runtime = Runtime(torch.device(device), "", tracked=False, bfloat16=bfloat16)
-    assert runtime.cpu == (torch.backends.cpu.get_cpu_capability() if any_cpu else "")
 
 
 def test_training_is_the_same(arguments: Arguments, tmp_path: Path) -> None:

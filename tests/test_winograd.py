@@ -2,7 +2,6 @@
 
 import copy
 import itertools
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,10 +9,8 @@ import torchvision
 from torch.nn.functional import conv2d
 
 from tests.alike import assert_gradients_are_alike, plain_network
-from train_pytorch_model.models.network import fit_to_sizes, network
 from train_pytorch_model.models.shapes import input_sizes
 from train_pytorch_model.models.winograd import Scratch, gradients, outputs_of, use_winograd
-from train_pytorch_model.ports.model_directory import read_model_directory
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -99,34 +96,3 @@ def test_networks_are_the_same(name: str) -> None:
     for module, old in zip(net.buffers(), plain.buffers(), strict=True):
         assert torch.equal(module, old)
     torch.testing.assert_close(*assert_gradients_are_alike(net, plain, 64, 72))
-
-
-WIDE = {"winograd", "weight_gradients"}
-
-
-@pytest.mark.parametrize(
-    ("edge", "layout", "cpu", "used"),
-    [
-        (
-            64,
-            torch.channels_last,
-            "AVX2",
-            {"normalisation", "winograd", "taps", "weight_gradients"},
-        ),
-        (64, torch.channels_last, "AVX512", {"normalisation", "taps"}),
-        (64, torch.channels_last, "", {"pooling"}),
-        (28, torch.contiguous_format, "AVX2", {"pooling", "taps", "kernels"}),
-        (28, torch.contiguous_format, "DEFAULT", {"pooling", "taps", "kernels"}),
-        (28, torch.channels_last, "", {"pooling", "kernels"}),
-    ],
-)
-def test_where_it_is_used(
-    resnet18: Path, edge: int, layout: torch.memory_format, cpu: str, used: set[str]
-) -> None:
-    """A network that is fit to its images has all that makes it faster there."""
-    directory = read_model_directory(resnet18, "untrained_model")
-    net = network(directory, ["cat", "dog"], 1)
-    fit_to_sizes(net, directory, {(edge, edge)}, 16, layout, cpu)
-    found = {type(module).__module__ for module in net.modules()}
-    ours = {name.rpartition(".")[2] for name in found if name.startswith("train_pytorch_model.")}
-    assert ours == used

@@ -96,7 +96,7 @@ def train(job: Job) -> Fit:
 
         with memory_for(_too_large(batch_size)), without_warnings():
             sizes, layout = {training.size, validation.size}, runtime.memory_format(training.size)
-            fit_to_sizes(net, inputs.untrained, sizes, batch_size, layout, runtime.cpu)
+            fit_to_sizes(net, inputs.untrained, sizes, batch_size, layout, runtime.cpu_capability)
             state = new_state(net.to(runtime.device), job.params)
             on = runtime.rounding
             if saved is not None:

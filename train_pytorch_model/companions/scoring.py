@@ -54,6 +54,7 @@ def score(
         InvalidDatasetError: ``dataset`` is not an image directory, or images cannot be read.
         OutOfMemoryError: the network, or a batch of images, does not fit in memory.
         FailedToWriteOutputsError: ``target`` cannot be written.
+        UserError: the device cannot be used; see ``engine.runtime.start``.
     """
     check_output(target, "scored_dataset")
     runtime = start(device)

@@ -289,6 +289,8 @@ def open_labelled_images(
 
     Raises:
         InvalidDatasetError: no image can be read.
+        StorageTimeoutError: the storage has given nothing for too long.
+        UserError, OutOfMemoryError: they cannot be kept as ``cache`` says.
     """
     before = before or Found(np.zeros(len(image_set), np.uint32), {})
     size = _first_size(image_set, before.unreadable)

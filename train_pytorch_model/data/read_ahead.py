@@ -16,7 +16,7 @@ IMPATIENCE_S = 0.1
 """After so much waiting in which the processors were idle there are twice as many readers.
 
 On a local disk more readers than processors only wait for each other, and a training thread among
-them (benchmarks.training).
+them.
 """
 
 SMALL_PIXELS = 64 * 64

@@ -79,6 +79,6 @@ def _flat(tensor: Tensor) -> Tensor:
 
     It is the same for all three: so autograd and this optimiser make them. In another order than
     that of rows, the fused step of PyTorch copies the gradient first, which takes ten times as long
-    as the step where weights lie tap by tap (see ``models.taps``).
+    as the step where weights lie tap by tap (see ``models.kernel_maps``).
     """
     return tensor.as_strided((tensor.numel(),), (1,))

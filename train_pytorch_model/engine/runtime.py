@@ -13,7 +13,7 @@ from train_pytorch_model.engine.launcher import has_metrics_service, world_size
 from train_pytorch_model.errors import UserError, shortened
 
 SMALL_IMAGE = 64
-"""Below this edge, in pixels, a CPU is faster with each channel apart (benchmarks.training)."""
+"""Below this edge, in pixels, a CPU was faster with each channel apart when both were timed."""
 
 _MOST = 1 << 30
 """So many bytes of freed memory are kept; for small images, in blocks of any size."""
@@ -47,8 +47,8 @@ class Runtime:
         return f"{self.name}, {torch.backends.cpu.get_cpu_capability()}"
 
     @property
-    def cpu(self) -> str:
-        """The instructions of the CPU that trains, in float32; empty if none does."""
+    def cpu_capability(self) -> str:
+        """The vector instructions (``AVX2``) of a CPU that trains in float32, else nothing."""
         if self.device.type != "cpu" or self.bfloat16:
             return ""
         return torch.backends.cpu.get_cpu_capability()

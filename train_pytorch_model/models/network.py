@@ -24,11 +24,11 @@ from train_pytorch_model.models.architectures import (
     architecture_in,
     family_of,
 )
+from train_pytorch_model.models.kernel_maps import use_kernel_maps
 from train_pytorch_model.models.kernels import fit_kernels, whole_state_dict
 from train_pytorch_model.models.normalisation import normalise_pooled
 from train_pytorch_model.models.pooling import forget_pooled, pool_first
 from train_pytorch_model.models.shapes import ShapesAlone, Size, input_sizes
-from train_pytorch_model.models.taps import multiply_taps
 from train_pytorch_model.models.torchvision_networks import networks
 from train_pytorch_model.models.weight_gradients import multiply_weight_gradients
 from train_pytorch_model.models.weights import SECOND_HEAD, checked_weights, is_head
@@ -137,11 +137,11 @@ def fit_to_sizes(
     sizes: set[Size],
     batch: int,
     layout: torch.memory_format,
-    cpu: str,
+    cpu_capability: str,
 ) -> None:
     """Have ``net`` compute the same in less time, for images of these sizes (height, width) only.
 
-    See ``kernels``, ``pooling``, ``normalisation``, ``taps``, ``winograd`` and
+    See ``kernels``, ``pooling``, ``normalisation``, ``kernel_maps``, ``winograd`` and
     ``weight_gradients``. Its state dict is another after that; ``original_state_dict`` makes it
     whole.
 
@@ -151,8 +151,8 @@ def fit_to_sizes(
         sizes: of all images that it will be given.
         batch: how many of them it is mostly given at once.
         layout: how these images, and so its weights, lie in memory.
-        cpu: the instructions of the CPU that computes in float32, as PyTorch calls them; empty if
-            another device does, or in bfloat16.
+        cpu_capability: the vector instructions of the CPU that computes in float32, as PyTorch
+            calls them (``AVX2``); empty if another device does, or in bfloat16.
     """
     _, architecture = _looked_up(directory)
     skeleton = unfilled_network(directory.spec, architecture, 2).to("meta")
@@ -160,16 +160,16 @@ def fit_to_sizes(
     fit_kernels(net, inputs)
     pool_first(net)
     net.to(memory_format=layout)
-    if cpu and layout == torch.channels_last:
+    if cpu_capability and layout == torch.channels_last:
         normalise_pooled(net)
     forget_pooled(net)
     # Which is faster was measured on processors with AVX2 alone (``benchmarks.layers``); oneDNN
     # has other code for those with AVX-512.
-    as_products = cpu == "AVX2" and layout == torch.channels_last
+    as_products = cpu_capability == "AVX2" and layout == torch.channels_last
     if as_products:
         use_winograd(net, inputs, batch)
-    if cpu:
-        multiply_taps(net, inputs, layout)
+    if cpu_capability:
+        use_kernel_maps(net, inputs, layout)
     if as_products:
         multiply_weight_gradients(net)
 

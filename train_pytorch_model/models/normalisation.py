@@ -25,7 +25,8 @@ def normalise_pooled(net: nn.Module) -> None:
 
     For images on the CPU, the channels of whose pixels lie side by side. Where there is a batch
     normalisation between a convolution and a max-pooling (``pooling.pool_first`` puts it there),
-    it keeps its place and its weights, and does both.
+    it keeps its place and its weights, and does both. Nothing else may take what the convolution
+    gives, which in an ``nn.Sequential`` and in the stem of a ResNet nothing does.
     """
     for parent in net.modules():
         if isinstance(parent, nn.Sequential | networks.ResNet):
@@ -33,11 +34,17 @@ def normalise_pooled(net: nn.Module) -> None:
             for (_, conv), (_, norm), (name, pool) in zip(
                 children, children[1:], children[2:], strict=False
             ):
-                usual = isinstance(conv, nn.Conv2d) and type(norm) is nn.BatchNorm2d
-                if usual and type(pool) is nn.MaxPool2d and not pool.return_indices:
-                    norm.__class__ = _PooledBatchNorm2d
+                if isinstance(conv, nn.Conv2d) and _is_usual(norm) and _is_usual(pool):
+                    norm.__class__ = _PooledBatchNorm2d  # its weights stay
                     cast(_PooledBatchNorm2d, norm).geometry = geometry_of(pool)
                     setattr(parent, name, nn.Identity())
+
+
+def _is_usual(module: nn.Module) -> bool:
+    """Whether it is a batch normalisation or a max-pooling with all that it has by default."""
+    if type(module) is nn.BatchNorm2d:
+        return module.affine and module.track_running_stats and module.momentum is not None
+    return type(module) is nn.MaxPool2d and not module.return_indices
 
 
 class _PooledBatchNorm2d(nn.BatchNorm2d):
@@ -51,7 +58,7 @@ class _PooledBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             pooled, _ = _pooled(images, self.weight, self.geometry)
             return batch_norm(pooled, mean, variance, self.weight, self.bias, eps=self.eps)
-        assert self.num_batches_tracked is not None  # torchvision's all track
+        assert self.num_batches_tracked is not None  # it tracks
         self.num_batches_tracked.add_(1)
         given: Tensor = _Normalisation.apply(
             *(images, self.weight, self.bias, mean, variance),
@@ -104,11 +111,15 @@ class _Normalisation(torch.autograd.Function):
 
 def _pooled(images: Tensor, weight: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
     """Of each window the pixel that ``weight`` scales to the largest value, and its place."""
-    if not bool((weight < 0).any()):
-        return torch.ops.aten.max_pool2d_with_indices(images, *geometry)  # type: ignore[no-any-return]  # torch does not type its operators
-    signs = torch.ones_like(weight).copysign_(weight)[:, None, None]
-    pooled, places = torch.ops.aten.max_pool2d_with_indices(images * signs, *geometry)
-    return pooled.mul_(signs), places
+    pooled, places = torch.ops.aten.max_pool2d_with_indices(images, *geometry)
+    # New networks have no such channels, but those with weights of ImageNet have some.
+    (negative,) = torch.nonzero(weight < 0, as_tuple=True)
+    if len(negative):
+        opposite = images.index_select(1, negative).neg_()
+        highest, there = torch.ops.aten.max_pool2d_with_indices(opposite, *geometry)
+        pooled.index_copy_(1, negative, highest.neg_())
+        places.index_copy_(1, negative, there)
+    return pooled, places
 
 
 def _pixels(tensor: Tensor) -> Tensor:

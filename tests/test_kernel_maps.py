@@ -9,9 +9,14 @@ import torchvision
 from torch import nn
 
 from tests.alike import assert_gradients_are_alike, plain_network
+from train_pytorch_model.models.kernel_maps import (
+    gradients,
+    kernel_map,
+    outputs_of,
+    use_kernel_maps,
+)
 from train_pytorch_model.models.kernels import fit_kernels
 from train_pytorch_model.models.shapes import Size, input_sizes
-from train_pytorch_model.models.taps import gradients, meetings_of, multiply_taps, outputs_of
 
 GEOMETRIES = [*itertools.product((1, 2, 3, 5), (1, 2, 3), (0, 1, 2), (1, 2))]
 
@@ -32,11 +37,11 @@ def test_every_geometry(kernel: int, stride: int, padding: int, dilation: int) -
         gradient = torch.randn_like(expected)
         of_images, of_weight = torch.autograd.grad(expected, (images, conv.weight), gradient)
 
-        meetings = meetings_of(conv, size)
+        where = kernel_map(conv, size)
         by_tap = conv.weight.detach().permute(2, 3, 1, 0).flatten(0, 1)
         pixels = images.detach()
-        torch.testing.assert_close(outputs_of(pixels, by_tap, meetings), expected)
-        both = gradients(pixels, by_tap, meetings, gradient)
+        torch.testing.assert_close(outputs_of(pixels, by_tap, where), expected)
+        both = gradients(pixels, by_tap, where, gradient)
         torch.testing.assert_close(both, (of_images, _by_tap(of_weight)))
 
 
@@ -46,7 +51,7 @@ def _by_tap(weight: torch.Tensor) -> torch.Tensor:
 
 def multiplied(net: nn.Module) -> list[str]:
     """The names of the convolutions that are computed tap by tap."""
-    return [name for name, module in net.named_modules() if hasattr(module, "meetings")]
+    return [name for name, module in net.named_modules() if hasattr(module, "kernel_maps")]
 
 
 SIZES = [{(48, 48)}, {(64, 72), (48, 40)}]
@@ -59,7 +64,7 @@ def test_networks_are_the_same(name: str, sizes: set[Size], layout: torch.memory
     """Outputs and gradients, in double precision, of images of each size."""
     plain = plain_network(name)
     net = copy.deepcopy(plain).to(memory_format=layout)  # type: ignore[call-overload]  # torch does not type it
-    multiply_taps(net, input_sizes(copy.deepcopy(net).float().to("meta"), sizes), layout)
+    use_kernel_maps(net, input_sizes(copy.deepcopy(net).float().to("meta"), sizes), layout)
     assert multiplied(net)
     for height, width in sizes:
         assert_gradients_are_alike(net.train(), plain.train(), height, width)
@@ -75,7 +80,7 @@ def test_an_activation_may_write_into_what_it_gives(
     """Of one image, too, whose pixels lie as they were computed."""
     net = nn.Sequential(nn.Conv2d(128, 128, 3, 1, 1), nn.ReLU(inplace=True))
     expected = copy.deepcopy(net)
-    multiply_taps(net, {"0": {size}}, layout)
+    use_kernel_maps(net, {"0": {size}}, layout)
     assert multiplied(net) == ["0"]
     images = torch.randn(1, 128, *size).contiguous(memory_format=layout)
     for each in (net, expected):
@@ -106,7 +111,7 @@ def test_which_convolutions(name: str, sizes: set[Size], expected: list[str]) ->
     net = getattr(torchvision.models, name)(num_classes=2)
     inputs = input_sizes(copy.deepcopy(net).to("meta"), sizes)
     fit_kernels(net, inputs)
-    multiply_taps(net, inputs, torch.contiguous_format)
+    use_kernel_maps(net, inputs, torch.contiguous_format)
     assert multiplied(net) == [f"layer{at}" for at in expected]
     weights = [net.get_parameter(f"layer{at}.weight") for at in expected]
     seen: list[bool] = []
