@@ -16,7 +16,8 @@ ROOT = Path(__file__).parent.parent
 _VECTORS = {"avx512f": "AVX-512", "avx2": "AVX2"}
 """Flag of Linux → name, the widest first; how a network is computed depends on it."""
 
-_THREADS = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY")
+_OF_THIS_SHELL = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "PYTHONDONTWRITEBYTECODE")
+"""Variables that change how fast a side is, or starts, and that a user has not set."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def sides(
 
 def ours_alone(threads: int | None = None, device: str = "cpu") -> Side:
     """Ours, where it is compared with itself; see ``sides``."""
-    environment = {name: value for name, value in os.environ.items() if name not in _THREADS}
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_THIS_SHELL}
     if threads is not None:
         environment["OMP_NUM_THREADS"] = str(threads)
     if device == "cpu":

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from train_pytorch_model.data.decode import without_warnings
 from train_pytorch_model.data.labelled_images import open_labelled_images
-from train_pytorch_model.data.memory import MemoryBudget
+from train_pytorch_model.data.memory import Room
 from train_pytorch_model.ports.image_set import ImageSet
 
 
@@ -34,7 +34,7 @@ class Loaded:
 def load(image_set: ImageSet, cache: str = "auto") -> Loaded:
     """Read every image of a data set, in batches of three."""
     with without_warnings():
-        images = open_labelled_images(image_set, cache, MemoryBudget.of_this_machine())
+        images = open_labelled_images(image_set, cache, Room(1 << 30))
         batches = list(images.batches(torch.arange(len(images)).split(3)))
         images.finish()
     indices = torch.cat([indices for indices, _ in batches])

@@ -30,9 +30,11 @@ from tests.test_image_directory import (
     schema_of,
     with_metadata,
 )
-from train_pytorch_model.data import memory, pixel_file
+from train_pytorch_model.data import labelled_images, memory, pixel_file
+from train_pytorch_model.data.decode import UnreadableImageError
 from train_pytorch_model.errors import InvalidDatasetError
 from train_pytorch_model.ports.image_directory import read_image_directory
+from train_pytorch_model.ports.image_set import ImageSet
 
 INVALID = "InvalidDatasetError (0018): training_dataset: "
 NOT_LABELED = "NotLabeledDatasetError (0024): training_dataset: "
@@ -660,7 +662,7 @@ def test_images_beyond_memory_lie_in_a_file(
 ) -> None:
     """Which has no name, so that it goes with the process."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    rows, file = memory.kept_pixels(10, (4, 5), "disk", memory.MemoryBudget(0))
+    rows, file = memory.kept_pixels(10, (4, 5), "disk", memory.Room(0))
     assert len(rows) == 0
     assert file is not None
     assert os.listdir(tmp_path) == []
@@ -692,10 +694,41 @@ def test_a_file_that_takes_memory_is_no_disk(
 def test_images_beyond_memory_and_disk(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
     """As many are kept as fit into memory; the others are read each time."""
     monkeypatch.setattr(memory, "FREE_DISK", 0)
-    budget = memory.MemoryBudget(48 * kept + 47)
-    rows, file = memory.kept_pixels(1000, (4, 4), "auto", budget)
+    room = memory.Room(48 * kept + 47)
+    rows, file = memory.kept_pixels(1000, (4, 4), "auto", room)
     assert (len(rows), file) == (kept, None)
-    assert budget.left == 47
+    assert room.memory == 47
+
+
+@pytest.mark.parametrize(("reserved", "files"), [(0, 2), (1, 1), (48_000, 1), (48_001, 0)])
+def test_a_disk_is_not_promised_twice(
+    monkeypatch: pytest.MonkeyPatch, reserved: int, files: int
+) -> None:
+    """It has room for two data sets, of which what is reserved is taken off."""
+    monkeypatch.setattr(memory, "FREE_DISK", 1)
+    monkeypatch.setattr(memory, "free_disk", lambda _: 2 * 48_000)
+    room = memory.Room(0, reserved)
+    found = [memory.kept_pixels(1000, (4, 4), "auto", room)[1] for _ in range(3)]
+    assert [file is not None for file in found] == [True] * files + [False] * (3 - files)
+
+
+def test_an_image_that_is_gone_when_it_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one tells the size of all; if that is another, nothing is trained on."""
+    root = hundreds(tmp_path / "d", {"cat": 80, "dog": 80}, [])
+    picture(1, size=40).save(root / "cat/000.png")
+    read = labelled_images.read_content
+
+    def gone(image_set: ImageSet, index: int) -> bytes:
+        if image_set.file(index) == "cat/000.png":
+            raise UnreadableImageError("Input/output error")
+        return read(image_set, index)
+
+    # The first reading of all, ``read_pixels``, has another name for it.
+    monkeypatch.setattr(labelled_images, "read_content", gone)
+    with pytest.raises(InvalidDatasetError, match=r"2 sizes .*: 159 of 4x4; 1 of 40x40"):
+        load(root)
 
 
 @pytest.mark.parametrize("cache", ["auto", "memory", "disk", "none"])

@@ -12,9 +12,14 @@ from torch import Tensor
 
 from tests.conftest import Arguments, Run, class_folders, create, refused
 from tests.scoring import mean_loss
-from train_pytorch_model.data.batches import FromHost, TrainingBatches, permutation
+from train_pytorch_model.data.batches import (
+    FromHost,
+    TrainingBatches,
+    evaluation_batch_size,
+    permutation,
+)
 from train_pytorch_model.data.labelled_images import open_labelled_images
-from train_pytorch_model.data.memory import MemoryBudget
+from train_pytorch_model.data.memory import Room
 from train_pytorch_model.ports.image_directory import read_image_directory
 
 FILES = {
@@ -153,10 +158,31 @@ def test_patience_stops_early(run: Run, arguments: Arguments, contrary: Path) ->
 def test_the_last_incomplete_batch_is_left_out(training: Path, batch_size: int, steps: int) -> None:
     """Of 12 images, unless it is the only one."""
     image_set = read_image_directory(training, "training_dataset")
-    images = open_labelled_images(image_set, "auto", MemoryBudget.of_this_machine())
+    images = open_labelled_images(image_set, "auto", Room(1 << 30))
     batches = TrainingBatches(FromHost(images, torch.device("cpu")), batch_size, seed=1)
     sizes = [len(batch.labels) for batch in batches.epoch(0)]
     assert sizes == [min(batch_size, 12)] * steps == [min(batch_size, 12)] * len(batches)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "training", "validation", "expected"),
+    [
+        (16, (28, 28), (28, 28), 256),
+        (16, (64, 64), (64, 64), 49),
+        (16, (224, 224), (224, 224), 16),
+        (300, (28, 28), (28, 28), 300),
+        (16, (8, 8), (8, 8), 256),  # not thousands, of which each may take as much as a larger one
+        (500, (8, 8), (8, 8), 500),
+        (1024, (32, 32), (512, 512), 4),  # larger images than are trained on
+        (16, (32, 32), (3000, 3000), 1),
+        (16, (224, 200), (28, 30), 256),
+    ],
+)
+def test_evaluation_takes_no_more_memory_than_a_step(
+    batch_size: int, training: tuple[int, int], validation: tuple[int, int], expected: int
+) -> None:
+    """Small images are evaluated many at once, large ones few."""
+    assert evaluation_batch_size(batch_size, training, validation) == expected
 
 
 def test_epochs_are_shuffled_differently() -> None:

@@ -46,8 +46,19 @@ def identity(
     }
 
 
-def find(checkpoint: Checkpoint, job: Job, net: nn.Module) -> Saved | None:
+def space_needed(job: Job, net: nn.Module) -> int:
+    """The bytes that the output and two checkpoints take: while one is written, there are two."""
+    model: int = sum(value.numel() * value.element_size() for value in net.state_dict().values())
+    return model + (2 * _COPIES * model if job.checkpoint_minutes else 0)
+
+
+def find(checkpoint: Checkpoint, job: Job, space: int) -> Saved | None:
     """What the run before has kept; None where this one begins anew.
+
+    Args:
+        checkpoint: of the job.
+        job: the job.
+        space: ``space_needed`` for it.
 
     Raises:
         FailedToWriteOutputsError: the output is not empty, or there is no space for checkpoints;
@@ -68,9 +79,7 @@ def find(checkpoint: Checkpoint, job: Job, net: nn.Module) -> Saved | None:
     if checkpoint.finished:
         return saved  # a part of the output may be there already
     check_output(job.trained_model, "trained_model")
-    model = sum(value.numel() * value.element_size() for value in net.state_dict().values())
-    checkpoints = 2 * _COPIES * model if job.checkpoint_minutes else 0
-    check_space(job.trained_model, "trained_model", model + checkpoints - checkpoint.size)
+    check_space(job.trained_model, "trained_model", space - checkpoint.size)
     return saved
 
 

@@ -7,10 +7,15 @@ from pathlib import Path
 
 from torch import nn
 
-from train_pytorch_model.data.batches import TrainingBatches, ValidationBatches, source_of
+from train_pytorch_model.data.batches import (
+    TrainingBatches,
+    ValidationBatches,
+    evaluation_batch_size,
+    source_of,
+)
 from train_pytorch_model.data.decode import without_warnings
 from train_pytorch_model.data.labelled_images import LabelledImages, open_labelled_images
-from train_pytorch_model.data.memory import MemoryBudget, memory_for
+from train_pytorch_model.data.memory import Room, memory_for
 from train_pytorch_model.engine.checkpoints import AGAIN, keeping
 from train_pytorch_model.engine.fit import Fit, fit, new_state
 from train_pytorch_model.engine.optimizer import MOMENTUM, WEIGHT_DECAY
@@ -43,7 +48,14 @@ from train_pytorch_model.ports.model_directory import (
 )
 from train_pytorch_model.ports.output import check_output, whole_directory
 from train_pytorch_model.ports.patience import answered
-from train_pytorch_model.recovery import find, found_before, identity, resume, writing
+from train_pytorch_model.recovery import (
+    find,
+    found_before,
+    identity,
+    resume,
+    space_needed,
+    writing,
+)
 from train_pytorch_model.report.console import EpochTable, warn
 from train_pytorch_model.report.history import write_history, write_summary
 from train_pytorch_model.report.sinks import open_sinks
@@ -78,14 +90,15 @@ def train(job: Job) -> Fit:
     net = network(inputs.untrained, inputs.labels, job.params.random_seed)
     decided_by = identity(job, inputs.untrained, inputs.training, inputs.validation)
     checkpoint = Checkpoint(job.trained_model, decided_by)
-    saved = answered(lambda: find(checkpoint, job, net), "trained_model")
+    space = space_needed(job, net)
+    saved = answered(lambda: find(checkpoint, job, space), "trained_model")
     # The network has copies of the weights.
     inputs = replace(inputs, untrained=replace(inputs.untrained, weights={}))
 
     with _telling_what_is_kept(checkpoint):
-        budget = MemoryBudget.of_this_machine()
+        room = Room.of_this_machine(job.trained_model, space)
         training, validation = (
-            open_labelled_images(images, job.cache, budget, found_before(saved, images))
+            open_labelled_images(images, job.cache, room, found_before(saved, images))
             for images in (inputs.training, inputs.validation)
         )
         validation.read_in_background()
@@ -161,7 +174,8 @@ def _fit(
         layout,
         meanwhile=validation,
     )
-    validated = ValidationBatches(source_of(validation, runtime.device), batches.batch_size, layout)
+    together = evaluation_batch_size(batches.batch_size, training.size, validation.size)
+    validated = ValidationBatches(source_of(validation, runtime.device), together, layout)
     table = EpochTable(params.epochs, len(batches) * batches.batch_size, job.print_frequency)
     table.resume(state.epoch, state.sums.images)
     write = writing(checkpoint, trained_on, training, validation)

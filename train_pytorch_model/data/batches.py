@@ -16,8 +16,14 @@ MEAN = 0.5
 STD = 0.5
 """Pixels are scaled to 0…1, then normalised by these; a trained model's spec says so too."""
 
-EVALUATION_PIXELS = 256 * 28 * 28
-"""Pixels of a batch that is only evaluated: small images take long one by one."""
+EVALUATED_AT_ONCE = 256
+"""Images of a batch that is only evaluated: small ones take long one by one.
+
+Not more of tiny ones: windows of 7x7 or 8x8 pixels, as a Swin Transformer has, are filled up.
+"""
+
+EVALUATION_PIXELS = EVALUATED_AT_ONCE * 28 * 28
+"""And their pixels, where those of a training batch are fewer."""
 
 DEVICE_FRACTION = 0.25
 """The part of a GPU's free memory that the images of each of the two data sets may take.
@@ -192,7 +198,13 @@ class TrainingBatches:
 
 
 class ValidationBatches:
-    """The validation images in their order, all of them that can be read."""
+    """The validation images in their order, all of them that can be read.
+
+    Args:
+        source: of the images.
+        batch_size: images in a batch, at least 1; see ``evaluation_batch_size``.
+        memory_format: of the images.
+    """
 
     def __init__(
         self,
@@ -201,7 +213,7 @@ class ValidationBatches:
         memory_format: torch.memory_format = torch.contiguous_format,
     ) -> None:
         self.source = source
-        self.batch_size = max(batch_size, EVALUATION_PIXELS // math.prod(source.images.size))
+        self.batch_size = batch_size
         self._memory_format = memory_format
 
     def __len__(self) -> int:
@@ -214,6 +226,20 @@ class ValidationBatches:
             if len(batch.labels):
                 yield Batch(number, normalise(batch.pixels, self._memory_format), batch.labels)
         self.source.finish()
+
+
+def evaluation_batch_size(
+    batch_size: int, training_size: tuple[int, int], size: tuple[int, int]
+) -> int:
+    """How many images are evaluated at once, which takes no more memory than a training step.
+
+    Args:
+        batch_size: images in a training batch.
+        training_size: their (height, width).
+        size: the (height, width) of the images to evaluate.
+    """
+    pixels = max(batch_size * math.prod(training_size), EVALUATION_PIXELS)
+    return max(1, min(pixels // math.prod(size), max(batch_size, EVALUATED_AT_ONCE)))
 
 
 def permutation(count: int, seed: int, epoch: int) -> Tensor:

@@ -60,16 +60,20 @@ def check_unreadable(image_set: ImageSet, unreadable: Mapping[int, str]) -> None
     )
 
 
-def check_sizes(image_set: ImageSet, sizes: Mapping[tuple[int, int], int]) -> None:
+def check_sizes(
+    image_set: ImageSet, sizes: Mapping[tuple[int, int], int], first: tuple[int, int]
+) -> None:
     """All images have one size.
 
     Args:
         image_set: the images.
         sizes: (height, width) → how many have it.
+        first: that of the first, which is read once more with the others, and may be gone then.
 
     Raises:
         InvalidDatasetError: there are several.
     """
+    sizes = {first: 1, **sizes} if sizes else {}
     if len(sizes) <= 1:
         return
     # Ties in the order of their sizes: the order of reading is the threads'.

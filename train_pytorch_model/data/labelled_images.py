@@ -20,7 +20,7 @@ from train_pytorch_model.data.defects import (
     check_unchanged,
     check_unreadable,
 )
-from train_pytorch_model.data.memory import MemoryBudget, kept_pixels
+from train_pytorch_model.data.memory import Room, kept_pixels
 from train_pytorch_model.data.pixel_file import PixelFile
 from train_pytorch_model.data.read_ahead import READERS, ReadAhead, decoders
 from train_pytorch_model.errors import StorageTimeoutError, shortened
@@ -177,7 +177,7 @@ class LabelledImages:
         self._read_rest()
         check_unchanged(self.image_set, self._changed)
         check_unreadable(self.image_set, self._why)
-        check_sizes(self.image_set, self._sizes)
+        check_sizes(self.image_set, self._sizes, self.size)
         with self._lock:
             self._left_out = dict(self._why)
 
@@ -275,7 +275,7 @@ class LabelledImages:
 def open_labelled_images(
     image_set: ImageSet,
     cache: str,
-    budget: MemoryBudget,
+    room: Room,
     before: Found | None = None,
 ) -> LabelledImages:
     """The images of a data set, of which one has been decoded: it tells the size of all.
@@ -283,7 +283,7 @@ def open_labelled_images(
     Args:
         image_set: the images, all of which have a label.
         cache: where decoded images are kept; see ``memory.kept_pixels``.
-        budget: of memory.
+        room: what they may take.
         before: what an earlier run has found: images that have changed since end this one, and
             those that it could not read stay left out, as it went on without them.
 
@@ -294,7 +294,7 @@ def open_labelled_images(
     """
     before = before or Found(np.zeros(len(image_set), np.uint32), {})
     size = _first_size(image_set, before.unreadable)
-    rows, file = kept_pixels(len(image_set), size, cache, budget)
+    rows, file = kept_pixels(len(image_set), size, cache, room)
     images = LabelledImages(image_set, size, rows, file, before)
     if size == (0, 0):
         images.finish()

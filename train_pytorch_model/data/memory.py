@@ -1,4 +1,4 @@
-"""How much memory there is, and what of the decoded images is kept in it."""
+"""How much memory and disk there is, and what of the decoded images is kept in each."""
 
 import math
 import os
@@ -14,13 +14,14 @@ from torch import Tensor
 from train_pytorch_model.data.cgroup import memory_left
 from train_pytorch_model.data.pixel_file import PixelFile, free_disk
 from train_pytorch_model.errors import OutOfMemoryError, UserError
+from train_pytorch_model.ports.output import existing_folder
 from train_pytorch_model.ports.paths import reason
 
 FRACTION = 0.5
 """The part of the available memory that decoded images may take; training needs the rest."""
 
 FREE_DISK = 0.9
-"""The part of the free disk that they may take."""
+"""The part of the free disk, beyond what is left to the output, that they may take."""
 
 _NO_MEMORY = (
     "can't allocate memory",  # the CPU's allocator
@@ -49,21 +50,41 @@ def _machine_bytes() -> int:
 
 
 @dataclass
-class MemoryBudget:
-    """The bytes of memory that the decoded images of a run may take together."""
+class Room:
+    """What the decoded images of a run may take together.
 
-    left: int
+    Attributes:
+        memory: the bytes of memory that are left for them.
+        reserved: the bytes of the disk for temporary files that are not for them.
+        promised: the bytes of that disk that their files may take, as far as is known.
+    """
+
+    memory: int
+    reserved: int = 0
+    promised: int = 0
 
     @classmethod
-    def of_this_machine(cls) -> "MemoryBudget":
-        """FRACTION of what is available."""
-        return cls(int(FRACTION * available_bytes()))
+    def of_this_machine(cls, output: Path, needed: int) -> "Room":
+        """FRACTION of what memory is available, and what disk the output does not need.
 
-    def take(self, size: int) -> bool:
+        Args:
+            output: a path that may lie on the disk for temporary files.
+            needed: the bytes that are to be written there.
+        """
+        return cls(int(FRACTION * available_bytes()), needed if _on_temporary(output) else 0)
+
+    def take_memory(self, size: int) -> bool:
         """Take ``size`` bytes, if that many are left."""
-        if size > self.left:
+        if size > self.memory:
             return False
-        self.left -= size
+        self.memory -= size
+        return True
+
+    def take_disk(self, size: int) -> bool:
+        """Take ``size`` bytes for a file that will grow to it, if that many are left."""
+        if size > FREE_DISK * (_free_disk() - self.reserved - self.promised):
+            return False
+        self.promised += size
         return True
 
 
@@ -88,7 +109,7 @@ def memory_for(message: str) -> Iterator[None]:
 
 
 def kept_pixels(
-    count: int, size: tuple[int, int], cache: str, budget: MemoryBudget
+    count: int, size: tuple[int, int], cache: str, room: Room
 ) -> tuple[Tensor, PixelFile | None]:
     """Room for decoded images: in memory, or in a file, or in memory for the first ones only.
 
@@ -98,7 +119,7 @@ def kept_pixels(
         cache: where they are to be: ``memory``, ``disk``, ``none`` (nowhere), or ``auto``, the
             first of these that all of them fit in: memory, disk, and else as many in memory as
             fit.
-        budget: of memory, which ``auto`` respects; what is taken is taken off.
+        room: what ``auto`` may take; what is taken is taken off.
 
     Returns:
         The rows in memory, (kept, height, width, 3) uint8, uninitialised, kept ≤ count; and the
@@ -110,16 +131,16 @@ def kept_pixels(
     """
     kept, file = count if cache == "memory" else 0, None
     if cache == "disk":
-        file = _file(count, size)
+        file = _file(count, size, room)
     elif cache == "auto":
         row = math.prod(size) * 3
-        if budget.take(count * row):
+        if room.take_memory(count * row):
             kept = count
-        elif count * row <= FREE_DISK * _free_disk():
-            file = _file(count, size)
+        elif room.take_disk(count * row):
+            file = _file(count, size, room)
         else:
-            kept = budget.left // row
-            budget.take(kept * row)
+            kept = room.memory // row
+            room.take_memory(kept * row)
     with memory_for(_too_large(kept, size, cache)):
         return torch.empty((kept, *size, 3), dtype=torch.uint8), file
 
@@ -133,14 +154,22 @@ def _too_large(count: int, size: tuple[int, int], cache: str) -> str:
     )
 
 
-def _file(count: int, size: tuple[int, int]) -> PixelFile:
+def _file(count: int, size: tuple[int, int], room: Room) -> PixelFile:
     try:
-        return PixelFile(count, size, tempfile.gettempdir())
+        return PixelFile(count, size, tempfile.gettempdir(), room.reserved)
     except OSError as error:
         raise UserError(
             f"cache: no file can be made for decoded images ({reason(error)}), expected a folder "
             "for temporary files; let TMPDIR name one, or choose --cache none."
         ) from error
+
+
+def _on_temporary(path: Path) -> bool:
+    """Whether a path is on the disk for temporary files."""
+    try:
+        return existing_folder(path).stat().st_dev == os.stat(tempfile.gettempdir()).st_dev
+    except OSError:  # nowhere may a file be made
+        return False
 
 
 def _free_disk() -> int:

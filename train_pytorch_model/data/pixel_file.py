@@ -41,13 +41,15 @@ class PixelFile:
         count: of images.
         size: (height, width) of each.
         folder: where the file is to be.
+        reserved: the bytes of its disk that are left free for others.
     """
 
-    def __init__(self, count: int, size: tuple[int, int], folder: str) -> None:
+    def __init__(self, count: int, size: tuple[int, int], folder: str, reserved: int = 0) -> None:
         self.folder = folder
         self.problem: str | None = None
         self._shape = (*size, 3)
         self._bytes = math.prod(self._shape)
+        self._reserved = reserved
         self._file = tempfile.TemporaryFile(  # noqa: SIM115  # closed by the next line
             prefix="train-pytorch-model-", dir=folder, buffering=0
         )
@@ -61,6 +63,9 @@ class PixelFile:
         if self.problem is not None:
             return
         try:
+            if self._reserved and self._free() < self._reserved + self._bytes:
+                self.problem = "the rest of its space is left to the output"
+                return
             self._write(np.ascontiguousarray(pixels), index * self._bytes)
         except OSError as error:
             self.problem = reason(error)
@@ -82,6 +87,11 @@ class PixelFile:
         except OSError:
             return None
         return pixels
+
+    def _free(self) -> float:
+        """The free bytes of the disk; some network mounts do not say how large they are."""
+        state = os.fstatvfs(self._file.fileno())
+        return state.f_bavail * state.f_frsize if state.f_blocks else math.inf
 
     def _write(self, pixels: NDArray[np.uint8], offset: int) -> None:
         rest = pixels.data.cast("B")

@@ -162,8 +162,10 @@ def _keep_freed_memory(largest: int) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
     if mallopt is not None:
         trim_threshold, mmap_threshold = -1, -3
-        mallopt(mmap_threshold, largest)
-        mallopt(trim_threshold, _MOST)
+        # Before 2.35, glibc refuses more than 32 MiB. To set the second without the first would
+        # have it give back all but small blocks.
+        if mallopt(mmap_threshold, largest) or mallopt(mmap_threshold, 32 << 20):
+            mallopt(trim_threshold, _MOST)
 
 
 def _use_cpus() -> None:
