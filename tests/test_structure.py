@@ -18,13 +18,14 @@ MAY_IMPORT = {
     "errors": set(),
     "__init__": set(),
     "termination": set(),
+    "imports": set(),
     "component": {"errors"},
     "command_line": {"errors", "termination", "component"},
     "params": {"component"},
     "contract": {"component", "params"},
     "job": {"params"},
     "ports": {"errors"},
-    "models": {"errors", "params", "ports"},
+    "models": {"errors", "imports", "params", "ports"},
     "report": {"errors"},
     "data": {"errors", "params", "ports"},
     "engine": {"errors", "termination", "params", "report", "data"},
@@ -35,10 +36,10 @@ MAY_IMPORT = {
         *("recovery", "summary"),
     },
     "companions": {
-        *("errors", "termination", "component", "command_line", "params"),
+        *("errors", "termination", "imports", "component", "command_line", "params"),
         *("ports", "models", "report", "data", "engine"),
     },
-    "cli": {"command_line", "contract", "job", "params", "train"},
+    "cli": {"command_line", "contract", "imports", "job", "params", "train"},
     "__main__": {"cli", "termination"},
 }
 

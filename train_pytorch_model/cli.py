@@ -1,11 +1,11 @@
 """The command line of Train PyTorch Model: argv → Job → train()."""
 
-import gc
 from collections.abc import Sequence
 from typing import Any
 
 from train_pytorch_model.command_line import run_component
 from train_pytorch_model.contract import TRAIN_PYTORCH_MODEL
+from train_pytorch_model.imports import lean
 from train_pytorch_model.job import Job
 from train_pytorch_model.params import PARAMETERS, TrainingParams
 
@@ -17,9 +17,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _train(**values: Any) -> None:
     params = TrainingParams(**{p.name: values.pop(p.name) for p in PARAMETERS})
-    gc.disable()  # an import makes no garbage; to look for it takes a fifth of the time
-    from train_pytorch_model.train import train  # torch takes seconds to import; --help needs none
+    with lean():  # torch takes seconds to import; --help needs none
+        from train_pytorch_model.train import train
 
-    gc.freeze()
-    gc.enable()
     train(Job(params=params, **values))

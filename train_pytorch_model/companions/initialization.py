@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from train_pytorch_model.component import Parameter, Port, raise_if_any
+from train_pytorch_model.imports import lean
 from train_pytorch_model.models.architectures import architecture_named
 from train_pytorch_model.params import seed_of_64_bits
 
@@ -82,15 +83,16 @@ def initialize(
         conflict = f"pretrained is False, expected True where weights ({str(weights)!r}) are given"
         raise_if_any([("0002", conflict)])
 
-    import torch
+    with lean():
+        import torch
 
-    from train_pytorch_model.models.network import build, original_state_dict
-    from train_pytorch_model.models.pretrained import CLASSES, published, read_published
-    from train_pytorch_model.ports.download import downloaded
-    from train_pytorch_model.ports.model_directory import write_untrained_model
-    from train_pytorch_model.ports.model_spec import ModelSpec
-    from train_pytorch_model.ports.output import check_output, whole_directory
-    from train_pytorch_model.report.console import say, warn
+        from train_pytorch_model.models.network import build, original_state_dict
+        from train_pytorch_model.models.pretrained import CLASSES, published, read_published
+        from train_pytorch_model.ports.download import downloaded
+        from train_pytorch_model.ports.model_directory import write_untrained_model
+        from train_pytorch_model.ports.model_spec import ModelSpec
+        from train_pytorch_model.ports.output import check_output, whole_directory
+        from train_pytorch_model.report.console import say, warn
 
     check_output(target, UNTRAINED_MODEL.name)
     family, architecture = architecture_named(name)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from train_pytorch_model.command_line import run_component
 from train_pytorch_model.component import DEVICE, PRIVATE_URLS, Component, Port
+from train_pytorch_model.imports import lean
 from train_pytorch_model.termination import leave
 
 COMPONENT = Component(
@@ -45,7 +46,8 @@ def run(
     trained_model: Path, dataset: Path, scored_dataset: Path, device: str, private_urls: bool
 ) -> None:
     """What the command line does."""
-    from train_pytorch_model.companions.scoring import score  # imports torch; --help need not
+    with lean():  # torch takes seconds to import; --help needs none
+        from train_pytorch_model.companions.scoring import score
 
     summary = score(trained_model, dataset, scored_dataset, device, private_urls)
     sys.stdout.write(f"{summary} The scored images are in {scored_dataset}\n")
