@@ -24,7 +24,7 @@ from train_pytorch_model.data.batches import (
     source_of,
 )
 from train_pytorch_model.data.labelled_images import LabelledImages, open_labelled_images
-from train_pytorch_model.data.memory import Room, available_bytes
+from train_pytorch_model.data.memory import CacheSpace, available_bytes
 from train_pytorch_model.engine.checkpoints import Checkpoints
 from train_pytorch_model.engine.fit import fit, new_state, train_step
 from train_pytorch_model.engine.runtime import start
@@ -94,8 +94,8 @@ def images_per_second(
     state = new_state(net.to(runtime.device), params)
     size = params.batch_size
     batches = Interrupted(source_of(training, runtime.device), size, params.random_seed, layout)
-    together = evaluation_batch_size(size, training.size, validation.size)
-    validated = ValidationBatches(source_of(validation, runtime.device), together, layout)
+    evaluated = evaluation_batch_size(size, training.size, validation.size)
+    validated = ValidationBatches(source_of(validation, runtime.device), evaluated, layout)
     pixels = torch.randint(256, (size, *training.size, 3), dtype=torch.uint8)
     images = normalise(pixels.to(runtime.device), layout)
     targets = torch.randint(len(labels), (size,), device=runtime.device)
@@ -121,9 +121,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--epochs", type=int, default=3, help="default 3")
     add("--batch-size", type=int, default=16, help="default 16")
     args = parser.parse_args(argv)
-    room = Room(memory=available_bytes() // 2)
+    space = CacheSpace(available_bytes() // 2, 0)
     training, validation = (
-        open_labelled_images(labelled(read_image_directory(path, path.name)), "auto", room)
+        open_labelled_images(labelled(read_image_directory(path, path.name)), "auto", space)
         for path in (args.training, args.validation)
     )
     params = TrainingParams(args.epochs, args.batch_size, patience=args.epochs)

@@ -1,5 +1,6 @@
 """Image directories, read as training reads them."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from train_pytorch_model.data.decode import without_warnings
 from train_pytorch_model.data.labelled_images import open_labelled_images
-from train_pytorch_model.data.memory import Room
+from train_pytorch_model.data.memory import CacheSpace
 from train_pytorch_model.ports.image_set import ImageSet
 
 
@@ -34,7 +35,7 @@ class Loaded:
 def load(image_set: ImageSet, cache: str = "auto") -> Loaded:
     """Read every image of a data set, in batches of three."""
     with without_warnings():
-        images = open_labelled_images(image_set, cache, Room(1 << 30))
+        images = open_labelled_images(image_set, cache, CacheSpace(1 << 30, math.inf))
         batches = list(images.batches(torch.arange(len(images)).split(3)))
         images.finish()
     indices = torch.cat([indices for indices, _ in batches])

@@ -30,7 +30,7 @@ from tests.test_image_directory import (
     schema_of,
     with_metadata,
 )
-from train_pytorch_model.data import labelled_images, memory, pixel_file
+from train_pytorch_model.data import labelled_images, memory
 from train_pytorch_model.data.decode import UnreadableImageError
 from train_pytorch_model.errors import InvalidDatasetError
 from train_pytorch_model.ports.image_directory import read_image_directory
@@ -662,7 +662,7 @@ def test_images_beyond_memory_lie_in_a_file(
 ) -> None:
     """Which has no name, so that it goes with the process."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    rows, file = memory.kept_pixels(10, (4, 5), "disk", memory.Room(0))
+    rows, file = memory.kept_pixels(10, (4, 5), "disk", memory.CacheSpace(0, 600))
     assert len(rows) == 0
     assert file is not None
     assert os.listdir(tmp_path) == []
@@ -672,44 +672,19 @@ def test_images_beyond_memory_lie_in_a_file(
     assert np.array_equal(file.read(9), pixels)
     assert np.array_equal(file.read(2), pixels + 1)
     assert file.read(8) is None
-
-
-def test_a_file_that_takes_memory_is_no_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As where /tmp is a tmpfs."""
-    table = tmp_path / "mountinfo"
-    device = os.stat(tmp_path).st_dev
-    number = f"{os.major(device)}:{os.minor(device)}"
-    monkeypatch.setattr(pixel_file, "MOUNTS", table)
-    table.write_text(f"22 1 {number} / / rw shared:1 - ext4 /dev/sda rw\n")
-    assert pixel_file.free_disk(str(tmp_path)) > 0
-    table.write_text(f"22 1 {number} / /tmp rw,nosuid - tmpfs tmpfs rw\n")
-    assert pixel_file.free_disk(str(tmp_path)) == 0
-    table.unlink()
-    assert pixel_file.free_disk(str(tmp_path)) > 0
+    file.write(9, pixels + 2)  # in its place
+    assert np.array_equal(file.read(9), pixels + 2)
+    file.clear()
+    assert file.read(9) is None
 
 
 @pytest.mark.parametrize("kept", [0, 1, 999])
-def test_images_beyond_memory_and_disk(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
+def test_images_beyond_memory_and_disk(kept: int) -> None:
     """As many are kept as fit into memory; the others are read each time."""
-    monkeypatch.setattr(memory, "FREE_DISK", 0)
-    room = memory.Room(48 * kept + 47)
-    rows, file = memory.kept_pixels(1000, (4, 4), "auto", room)
+    space = memory.CacheSpace(48 * kept + 47, 48_000)
+    rows, file = memory.kept_pixels(1000, (4, 4), "auto", space)
     assert (len(rows), file) == (kept, None)
-    assert room.memory == 47
-
-
-@pytest.mark.parametrize(("reserved", "files"), [(0, 2), (1, 1), (48_000, 1), (48_001, 0)])
-def test_a_disk_is_not_promised_twice(
-    monkeypatch: pytest.MonkeyPatch, reserved: int, files: int
-) -> None:
-    """It has room for two data sets, of which what is reserved is taken off."""
-    monkeypatch.setattr(memory, "FREE_DISK", 1)
-    monkeypatch.setattr(memory, "free_disk", lambda _: 2 * 48_000)
-    room = memory.Room(0, reserved)
-    found = [memory.kept_pixels(1000, (4, 4), "auto", room)[1] for _ in range(3)]
-    assert [file is not None for file in found] == [True] * files + [False] * (3 - files)
+    assert space == memory.CacheSpace(47, 48_000)
 
 
 def test_an_image_that_is_gone_when_it_is_read_again(

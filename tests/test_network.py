@@ -82,7 +82,7 @@ def test_training_is_that_of_plain_pytorch(
     expected = {PREFIX + key: value for key, value in plain.state_dict().items()}
     assert found.keys() == expected.keys()
     for key, value in expected.items():
-        torch.testing.assert_close(found[key], value, rtol=1e-5, atol=1e-7, msg=key)
+        torch.testing.assert_close(found[key], value, rtol=1e-7, atol=1e-9, msg=key)
 
 
 def _train(

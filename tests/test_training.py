@@ -19,7 +19,7 @@ from train_pytorch_model.data.batches import (
     permutation,
 )
 from train_pytorch_model.data.labelled_images import open_labelled_images
-from train_pytorch_model.data.memory import Room
+from train_pytorch_model.data.memory import CacheSpace
 from train_pytorch_model.ports.image_directory import read_image_directory
 
 FILES = {
@@ -158,7 +158,7 @@ def test_patience_stops_early(run: Run, arguments: Arguments, contrary: Path) ->
 def test_the_last_incomplete_batch_is_left_out(training: Path, batch_size: int, steps: int) -> None:
     """Of 12 images, unless it is the only one."""
     image_set = read_image_directory(training, "training_dataset")
-    images = open_labelled_images(image_set, "auto", Room(1 << 30))
+    images = open_labelled_images(image_set, "auto", CacheSpace(1 << 30, 0))
     batches = TrainingBatches(FromHost(images, torch.device("cpu")), batch_size, seed=1)
     sizes = [len(batch.labels) for batch in batches.epoch(0)]
     assert sizes == [min(batch_size, 12)] * steps == [min(batch_size, 12)] * len(batches)
@@ -178,7 +178,7 @@ def test_the_last_incomplete_batch_is_left_out(training: Path, batch_size: int, 
         (16, (224, 200), (28, 30), 256),
     ],
 )
-def test_evaluation_takes_no_more_memory_than_a_step(
+def test_how_many_images_are_evaluated_at_once(
     batch_size: int, training: tuple[int, int], validation: tuple[int, int], expected: int
 ) -> None:
     """Small images are evaluated many at once, large ones few."""

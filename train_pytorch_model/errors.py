@@ -70,7 +70,7 @@ class NotLabeledDatasetError(UserError):
 
 
 class StorageTimeoutError(UserError):
-    """The storage of an input has not answered for a long time."""
+    """The storage of an input, or of a checkpoint, has not answered for a long time."""
 
     default_code = "0072"
 

@@ -47,7 +47,10 @@ def identity(
 
 
 def space_needed(job: Job, net: nn.Module) -> int:
-    """The bytes that the output and two checkpoints take: while one is written, there are two."""
+    """The bytes that the output takes, and two checkpoints, if there are to be any.
+
+    While one is written, the one before is there.
+    """
     model: int = sum(value.numel() * value.element_size() for value in net.state_dict().values())
     return model + (2 * _COPIES * model if job.checkpoint_minutes else 0)
 
@@ -58,7 +61,7 @@ def find(checkpoint: Checkpoint, job: Job, space: int) -> Saved | None:
     Args:
         checkpoint: of the job.
         job: the job.
-        space: ``space_needed`` for it.
+        space: what the job needs; see ``space_needed``.
 
     Raises:
         FailedToWriteOutputsError: the output is not empty, or there is no space for checkpoints;

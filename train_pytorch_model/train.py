@@ -15,7 +15,7 @@ from train_pytorch_model.data.batches import (
 )
 from train_pytorch_model.data.decode import without_warnings
 from train_pytorch_model.data.labelled_images import LabelledImages, open_labelled_images
-from train_pytorch_model.data.memory import Room, memory_for
+from train_pytorch_model.data.memory import CacheSpace, memory_for
 from train_pytorch_model.engine.checkpoints import AGAIN, keeping
 from train_pytorch_model.engine.fit import Fit, fit, new_state
 from train_pytorch_model.engine.optimizer import MOMENTUM, WEIGHT_DECAY
@@ -90,15 +90,15 @@ def train(job: Job) -> Fit:
     net = network(inputs.untrained, inputs.labels, job.params.random_seed)
     decided_by = identity(job, inputs.untrained, inputs.training, inputs.validation)
     checkpoint = Checkpoint(job.trained_model, decided_by)
-    space = space_needed(job, net)
-    saved = answered(lambda: find(checkpoint, job, space), "trained_model")
+    needed = space_needed(job, net)
+    saved = answered(lambda: find(checkpoint, job, needed), "trained_model")
+    space = answered(lambda: _cache_space(checkpoint, needed), "trained_model")
     # The network has copies of the weights.
     inputs = replace(inputs, untrained=replace(inputs.untrained, weights={}))
 
     with _telling_what_is_kept(checkpoint):
-        room = Room.of_this_machine(job.trained_model, space)
         training, validation = (
-            open_labelled_images(images, job.cache, room, found_before(saved, images))
+            open_labelled_images(images, job.cache, space, found_before(saved, images))
             for images in (inputs.training, inputs.validation)
         )
         validation.read_in_background()
@@ -174,8 +174,8 @@ def _fit(
         layout,
         meanwhile=validation,
     )
-    together = evaluation_batch_size(batches.batch_size, training.size, validation.size)
-    validated = ValidationBatches(source_of(validation, runtime.device), together, layout)
+    evaluated = evaluation_batch_size(batches.batch_size, training.size, validation.size)
+    validated = ValidationBatches(source_of(validation, runtime.device), evaluated, layout)
     table = EpochTable(params.epochs, len(batches) * batches.batch_size, job.print_frequency)
     table.resume(state.epoch, state.sums.images)
     write = writing(checkpoint, trained_on, training, validation)
@@ -211,8 +211,9 @@ def _save(
     checkpoint: Checkpoint,
 ) -> None:
     """Write the output."""
-    training.finish()  # a run that was stopped after its last epoch has read no image
-    validation.finish()
+    for images in (training, validation):
+        images.finish()  # a run that was stopped after its last epoch has read none
+        images.forget_pixels()  # the output may need the disk that they are on
     image_column = inputs.training.schema.image_column
     spec = trained_spec(inputs.untrained, len(inputs.labels), image_column, result.ended)
     steps = len(training) // min(job.params.batch_size, len(training))
@@ -240,6 +241,11 @@ def unreached_weight(job: Job, steps: int, epochs: int) -> float:
         for epoch in range(epochs)
     ]
     return decayed(rates, steps, MOMENTUM, WEIGHT_DECAY)
+
+
+def _cache_space(checkpoint: Checkpoint, needed: int) -> CacheSpace:
+    """What decoded images may take, beside what this run is still to write."""
+    return CacheSpace.of_this_machine(checkpoint.folder, max(0, needed - checkpoint.size))
 
 
 def _too_large(batch_size: int) -> str:

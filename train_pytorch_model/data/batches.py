@@ -19,7 +19,8 @@ STD = 0.5
 EVALUATED_AT_ONCE = 256
 """Images of a batch that is only evaluated: small ones take long one by one.
 
-Not more of tiny ones: windows of 7x7 or 8x8 pixels, as a Swin Transformer has, are filled up.
+Not more of tiny ones: a Swin Transformer pads them to whole windows, so that each takes as much as
+a larger one.
 """
 
 EVALUATION_PIXELS = EVALUATED_AT_ONCE * 28 * 28
@@ -231,7 +232,9 @@ class ValidationBatches:
 def evaluation_batch_size(
     batch_size: int, training_size: tuple[int, int], size: tuple[int, int]
 ) -> int:
-    """How many images are evaluated at once, which takes no more memory than a training step.
+    """How many images are evaluated at once: as many pixels as in a training batch.
+
+    If those are fewer than EVALUATION_PIXELS, so many.
 
     Args:
         batch_size: images in a training batch.

@@ -4,7 +4,7 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from threading import Lock, Semaphore
 
@@ -20,7 +20,7 @@ from train_pytorch_model.data.defects import (
     check_unchanged,
     check_unreadable,
 )
-from train_pytorch_model.data.memory import Room, kept_pixels
+from train_pytorch_model.data.memory import CacheSpace, kept_pixels
 from train_pytorch_model.data.pixel_file import PixelFile
 from train_pytorch_model.data.read_ahead import READERS, ReadAhead, decoders
 from train_pytorch_model.errors import StorageTimeoutError, shortened
@@ -181,6 +181,12 @@ class LabelledImages:
         with self._lock:
             self._left_out = dict(self._why)
 
+    def forget_pixels(self) -> None:
+        """Give back the memory and the disk that pixels take; no batch can be had after that."""
+        self._rows = self._rows[:0].clone()
+        if self.file is not None:
+            self.file.clear()
+
     @contextmanager
     def _reading(self, order: NDArray[np.int64], largest: int) -> Iterator[ReadAhead]:
         """Threads that read what of ``order`` is not at hand."""
@@ -275,7 +281,7 @@ class LabelledImages:
 def open_labelled_images(
     image_set: ImageSet,
     cache: str,
-    room: Room,
+    space: CacheSpace,
     before: Found | None = None,
 ) -> LabelledImages:
     """The images of a data set, of which one has been decoded: it tells the size of all.
@@ -283,7 +289,7 @@ def open_labelled_images(
     Args:
         image_set: the images, all of which have a label.
         cache: where decoded images are kept; see ``memory.kept_pixels``.
-        room: what they may take.
+        space: what they may take.
         before: what an earlier run has found: images that have changed since end this one, and
             those that it could not read stay left out, as it went on without them.
 
@@ -294,20 +300,26 @@ def open_labelled_images(
     """
     before = before or Found(np.zeros(len(image_set), np.uint32), {})
     size = _first_size(image_set, before.unreadable)
-    rows, file = kept_pixels(len(image_set), size, cache, room)
-    images = LabelledImages(image_set, size, rows, file, before)
-    if size == (0, 0):
-        images.finish()
-    return images
+    rows, file = kept_pixels(len(image_set), size, cache, space)
+    return LabelledImages(image_set, size, rows, file, before)
 
 
 def _first_size(image_set: ImageSet, left_out: Mapping[int, str]) -> tuple[int, int]:
-    """(height, width) of the first image that can be read; (0, 0) where none can."""
+    """(height, width) of the first image that can be read.
+
+    Raises:
+        InvalidDatasetError: none can.
+        StorageTimeoutError: the storage has given nothing for too long.
+    """
     sizes: dict[int, tuple[int, int]] = {}
+    why = dict(left_out)
 
     def read(index: int) -> None:
-        with suppress(UnreadableImageError):
+        try:
             pixels = read_pixels(image_set, index)
+        except UnreadableImageError as error:
+            why[index] = str(error)
+        else:
             sizes[index] = pixels.shape[0], pixels.shape[1]
 
     order = np.delete(np.arange(len(image_set)), list(left_out))
@@ -318,7 +330,8 @@ def _first_size(image_set: ImageSet, left_out: Mapping[int, str]) -> tuple[int, 
             if index in sizes:
                 return sizes[index]
             reading.release(order[place : place + 1])
-    return 0, 0
+    check_unreadable(image_set, why)
+    raise AssertionError("all of the images are too many to leave out")
 
 
 def _stalled(image_set: ImageSet, index: int) -> StorageTimeoutError:

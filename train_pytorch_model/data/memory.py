@@ -12,16 +12,16 @@ import torch
 from torch import Tensor
 
 from train_pytorch_model.data.cgroup import memory_left
-from train_pytorch_model.data.pixel_file import PixelFile, free_disk
+from train_pytorch_model.data.disk import free_bytes, in_memory, on_one_disk
+from train_pytorch_model.data.pixel_file import PixelFile
 from train_pytorch_model.errors import OutOfMemoryError, UserError
-from train_pytorch_model.ports.output import existing_folder
 from train_pytorch_model.ports.paths import reason
 
 FRACTION = 0.5
 """The part of the available memory that decoded images may take; training needs the rest."""
 
 FREE_DISK = 0.9
-"""The part of the free disk, beyond what is left to the output, that they may take."""
+"""The part of the free disk that they may take where nobody has asked for it."""
 
 _NO_MEMORY = (
     "can't allocate memory",  # the CPU's allocator
@@ -50,28 +50,31 @@ def _machine_bytes() -> int:
 
 
 @dataclass
-class Room:
-    """What the decoded images of a run may take together.
+class CacheSpace:
+    """The bytes that the decoded images of a run may take together.
 
     Attributes:
-        memory: the bytes of memory that are left for them.
-        reserved: the bytes of the disk for temporary files that are not for them.
-        promised: the bytes of that disk that their files may take, as far as is known.
+        memory: of memory.
+        disk: of the disk for temporary files; infinite where that does not say how large it is.
     """
 
     memory: int
-    reserved: int = 0
-    promised: int = 0
+    disk: float
 
     @classmethod
-    def of_this_machine(cls, output: Path, needed: int) -> "Room":
-        """FRACTION of what memory is available, and what disk the output does not need.
+    def of_this_machine(cls, other: Path, needed: int) -> "CacheSpace":
+        """FRACTION of what memory is available, and the free disk without what another use needs.
 
         Args:
-            output: a path that may lie on the disk for temporary files.
+            other: a folder, there or to be made, that may be on that disk.
             needed: the bytes that are to be written there.
         """
-        return cls(int(FRACTION * available_bytes()), needed if _on_temporary(output) else 0)
+        try:
+            folder = tempfile.gettempdir()
+            disk = free_bytes(folder) - (needed if on_one_disk(other, folder) else 0)
+        except OSError:  # nowhere may a file be made
+            disk = 0
+        return cls(int(FRACTION * available_bytes()), max(0, disk))
 
     def take_memory(self, size: int) -> bool:
         """Take ``size`` bytes, if that many are left."""
@@ -81,11 +84,17 @@ class Room:
         return True
 
     def take_disk(self, size: int) -> bool:
-        """Take ``size`` bytes for a file that will grow to it, if that many are left."""
-        if size > FREE_DISK * (_free_disk() - self.reserved - self.promised):
+        """Take ``size`` bytes, if it is known that there are that many, and some more."""
+        if not size <= FREE_DISK * self.disk < math.inf or in_memory(tempfile.gettempdir()):
             return False
-        self.promised += size
+        self.disk -= size
         return True
+
+    def take_disk_left(self, most: int) -> int:
+        """Take ``most`` bytes, or all that are left."""
+        taken = int(min(most, self.disk))
+        self.disk -= taken
+        return taken
 
 
 @contextmanager
@@ -109,7 +118,7 @@ def memory_for(message: str) -> Iterator[None]:
 
 
 def kept_pixels(
-    count: int, size: tuple[int, int], cache: str, room: Room
+    count: int, size: tuple[int, int], cache: str, space: CacheSpace
 ) -> tuple[Tensor, PixelFile | None]:
     """Room for decoded images: in memory, or in a file, or in memory for the first ones only.
 
@@ -119,7 +128,7 @@ def kept_pixels(
         cache: where they are to be: ``memory``, ``disk``, ``none`` (nowhere), or ``auto``, the
             first of these that all of them fit in: memory, disk, and else as many in memory as
             fit.
-        room: what ``auto`` may take; what is taken is taken off.
+        space: what they may take; what they take is taken off.
 
     Returns:
         The rows in memory, (kept, height, width, 3) uint8, uninitialised, kept ≤ count; and the
@@ -129,18 +138,18 @@ def kept_pixels(
         UserError: no such file can be made.
         OutOfMemoryError: the machine does not grant the memory.
     """
+    row = math.prod(size) * 3
     kept, file = count if cache == "memory" else 0, None
     if cache == "disk":
-        file = _file(count, size, room)
+        file = _file(count, size, space.take_disk_left(count * row))
     elif cache == "auto":
-        row = math.prod(size) * 3
-        if room.take_memory(count * row):
+        if space.take_memory(count * row):
             kept = count
-        elif room.take_disk(count * row):
-            file = _file(count, size, room)
+        elif space.take_disk(count * row):
+            file = _file(count, size, count * row)
         else:
-            kept = room.memory // row
-            room.take_memory(kept * row)
+            kept = space.memory // row
+            space.take_memory(kept * row)
     with memory_for(_too_large(kept, size, cache)):
         return torch.empty((kept, *size, 3), dtype=torch.uint8), file
 
@@ -154,26 +163,11 @@ def _too_large(count: int, size: tuple[int, int], cache: str) -> str:
     )
 
 
-def _file(count: int, size: tuple[int, int], room: Room) -> PixelFile:
+def _file(count: int, size: tuple[int, int], most: int) -> PixelFile:
     try:
-        return PixelFile(count, size, tempfile.gettempdir(), room.reserved)
+        return PixelFile(count, size, tempfile.gettempdir(), most)
     except OSError as error:
         raise UserError(
             f"cache: no file can be made for decoded images ({reason(error)}), expected a folder "
             "for temporary files; let TMPDIR name one, or choose --cache none."
         ) from error
-
-
-def _on_temporary(path: Path) -> bool:
-    """Whether a path is on the disk for temporary files."""
-    try:
-        return existing_folder(path).stat().st_dev == os.stat(tempfile.gettempdir()).st_dev
-    except OSError:  # nowhere may a file be made
-        return False
-
-
-def _free_disk() -> int:
-    try:
-        return free_disk(tempfile.gettempdir())
-    except OSError:  # nowhere may a file be made
-        return 0

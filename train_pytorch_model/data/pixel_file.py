@@ -2,11 +2,9 @@
 
 import math
 import os
-import shutil
 import tempfile
 import weakref
 from contextlib import suppress
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -21,11 +19,7 @@ Pages that are not there yet cannot be given back where memory is short, and in 
 training thread would be the one to wait for them.
 """
 
-IN_MEMORY = {"tmpfs", "ramfs", "devtmpfs"}
-"""File systems whose files take memory."""
-
-MOUNTS = Path("/proc/self/mountinfo")
-"""See proc_pid_mountinfo(5)."""
+_NOWHERE = -1
 
 
 class PixelFile:
@@ -41,46 +35,46 @@ class PixelFile:
         count: of images.
         size: (height, width) of each.
         folder: where the file is to be.
-        reserved: the bytes of its disk that are left free for others.
+        most: the bytes that the file may take.
     """
 
-    def __init__(self, count: int, size: tuple[int, int], folder: str, reserved: int = 0) -> None:
+    def __init__(self, count: int, size: tuple[int, int], folder: str, most: int) -> None:
         self.folder = folder
         self.problem: str | None = None
         self._shape = (*size, 3)
         self._bytes = math.prod(self._shape)
-        self._reserved = reserved
         self._file = tempfile.TemporaryFile(  # noqa: SIM115  # closed by the next line
             prefix="train-pytorch-model-", dir=folder, buffering=0
         )
         weakref.finalize(self, self._file.close)
-        self._written = np.zeros(count, bool)
+        self._places = np.full(count, _NOWHERE, np.int64)
+        self._written = 0
+        self._most = most // self._bytes
         self._not_synced = 0
         self._lock = Lock()
 
     def write(self, index: int, pixels: NDArray[np.uint8]) -> None:
         """Keep an image, (height, width, 3), as long as the disk takes them."""
-        if self.problem is not None:
+        place = self._place_of(index)
+        if place is None:
             return
         try:
-            if self._reserved and self._free() < self._reserved + self._bytes:
-                self.problem = "the rest of its space is left to the output"
-                return
-            self._write(np.ascontiguousarray(pixels), index * self._bytes)
+            self._write(np.ascontiguousarray(pixels), place * self._bytes)
         except OSError as error:
             self.problem = reason(error)
             return
-        self._written[index] = True
+        self._places[index] = place
 
     def read(self, index: int) -> NDArray[np.uint8] | None:
         """The image, (height, width, 3); None where it is not in the file, or cannot be read."""
-        if not self._written[index]:
+        place = int(self._places[index])
+        if place == _NOWHERE:
             return None
         pixels = np.empty(self._shape, np.uint8)
         rest = pixels.data.cast("B")
         try:
             while rest:
-                size = os.preadv(self._file.fileno(), [rest], (index + 1) * self._bytes - len(rest))
+                size = os.preadv(self._file.fileno(), [rest], (place + 1) * self._bytes - len(rest))
                 if size == 0:
                     return None
                 rest = rest[size:]
@@ -88,10 +82,23 @@ class PixelFile:
             return None
         return pixels
 
-    def _free(self) -> float:
-        """The free bytes of the disk; some network mounts do not say how large they are."""
-        state = os.fstatvfs(self._file.fileno())
-        return state.f_bavail * state.f_frsize if state.f_blocks else math.inf
+    def clear(self) -> None:
+        """Give the disk back what the file takes; it holds no image any more."""
+        self._places[:] = _NOWHERE
+        with suppress(OSError):  # it goes with the process
+            os.ftruncate(self._file.fileno(), 0)
+
+    def _place_of(self, index: int) -> int | None:
+        """Which one in the file an image is, or is to be; None where none is written any more."""
+        with self._lock:
+            if self._places[index] != _NOWHERE:
+                return int(self._places[index])
+            if self.problem is None and self._written == self._most:
+                self.problem = "the rest of its space is left to the output"
+            if self.problem is not None:
+                return None
+            self._written += 1
+            return self._written - 1
 
     def _write(self, pixels: NDArray[np.uint8], offset: int) -> None:
         rest = pixels.data.cast("B")
@@ -108,21 +115,3 @@ class PixelFile:
                 return False
             self._not_synced = 0
             return True
-
-
-def free_disk(folder: str) -> int:
-    """The free bytes of the disk that a folder is on; 0 where its files take memory."""
-    if _file_system(os.stat(folder).st_dev) in IN_MEMORY:
-        return 0
-    return shutil.disk_usage(folder).free
-
-
-def _file_system(device: int) -> str | None:
-    """The type of the file system with this number; None where the system does not tell."""
-    number = f"{os.major(device)}:{os.minor(device)}"
-    with suppress(OSError):
-        for line in MOUNTS.read_text(errors="replace").splitlines():
-            mount, _, kind = line.partition(" - ")
-            if mount.split()[2] == number:
-                return kind.split()[0]
-    return None

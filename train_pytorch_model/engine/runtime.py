@@ -16,7 +16,10 @@ SMALL_IMAGE = 64
 """Below this edge, in pixels, a CPU was faster with each channel apart when both were timed."""
 
 _MOST = 1 << 30
-"""So many bytes of freed memory are kept; for small images, in blocks of any size."""
+"""So many bytes of freed memory are kept; for small images, in blocks as large as that."""
+
+_ALLOWED = 32 << 20
+"""The largest block that the C library must agree to keep; see mallopt(3)."""
 
 _BLOCK = 8 << 20
 """For larger images, in blocks of up to so many bytes."""
@@ -162,9 +165,9 @@ def _keep_freed_memory(largest: int) -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # other C libraries have none
     if mallopt is not None:
         trim_threshold, mmap_threshold = -1, -3
-        # Before 2.35, glibc refuses more than 32 MiB. To set the second without the first would
-        # have it give back all but small blocks.
-        if mallopt(mmap_threshold, largest) or mallopt(mmap_threshold, 32 << 20):
+        # It may refuse more than mallopt(3) allows. To set the second number alone would have it
+        # give back all but small blocks.
+        if mallopt(mmap_threshold, largest) or mallopt(mmap_threshold, _ALLOWED):
             mallopt(trim_threshold, _MOST)
 
 

@@ -55,7 +55,7 @@ class KernelMap:
 
     Attributes:
         output_size: (rows, columns) of what the convolution gives.
-        inputs: (n,) int64: the input pixel of each pair, row by row.
+        inputs: (n,) int64: the input pixel of each pair; pixels are counted row by row.
         outputs: (n,) int64: the output pixel of each pair.
         input_sums: (height · width, n): 1 where a pair has that input pixel, else 0.
         output_sums: (rows · columns, n): 1 where a pair has that output pixel, else 0.

@@ -41,7 +41,7 @@ def normalise_pooled(net: nn.Module) -> None:
 
 
 def _is_usual(module: nn.Module) -> bool:
-    """Whether it is a batch normalisation or a max-pooling with all that it has by default."""
+    """Whether it is a batch normalisation that has all of its weights, or a max-pooling alone."""
     if type(module) is nn.BatchNorm2d:
         return module.affine and module.track_running_stats and module.momentum is not None
     return type(module) is nn.MaxPool2d and not module.return_indices

@@ -57,7 +57,7 @@ def check_output(path: Path, port: str, *, begun: bool = False) -> None:
                 "name another."
             )
         prefix = hidden_beside(Path(os.path.realpath(path)), _PARTIAL).name
-        tempfile.TemporaryDirectory(dir=existing_folder(path), prefix=f"{prefix}-").cleanup()
+        tempfile.TemporaryDirectory(dir=nearest_existing(path), prefix=f"{prefix}-").cleanup()
     except OSError as error:
         raise _failed(path, port, error) from error
 
@@ -69,7 +69,7 @@ def check_space(path: Path, port: str, needed: int) -> None:
         FailedToWriteOutputsError: it has less.
     """
     try:
-        state = os.statvfs(existing_folder(path))
+        state = os.statvfs(nearest_existing(path))
     except OSError as error:
         raise _failed(path, port, error) from error
     free = state.f_bavail * state.f_frsize
@@ -211,8 +211,8 @@ def _partial(target: Path) -> list[Path]:
     return [folder for folder in found if folder.is_dir() and not folder.is_symlink()]
 
 
-def existing_folder(path: Path) -> Path:
-    """``path``, or the nearest above it that exists."""
+def nearest_existing(path: Path) -> Path:
+    """``path``, or the nearest folder above it that exists."""
     return next(p for p in [path, *path.absolute().parents] if os.path.lexists(p))
 
 
