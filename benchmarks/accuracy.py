@@ -16,7 +16,7 @@ accuracy and in loss. Both are told of the 1,000 validation images and of all 10
 the second decides the exit code, because on 1,000 images chance alone moves the accuracy of a
 model by a point.
 
-Measured on 2026-11-28::
+Measured on 2026-11-29::
 
     ResNet-18, 6,000 training and 1,000 validation images, 3 epochs
     AMD EPYC with AVX2, 2 cores, no GPU; torch 2.15.0 (ours), 2.8.0 (original)
@@ -24,22 +24,22 @@ Measured on 2026-11-28::
     scored on 1,000 validation images:
 
     seed        ours: top-1             loss  original: top-1             loss
-    1                85.40%           0.4226           85.40%           0.4162
-    2                86.90%           0.4012           85.10%           0.4243
-    3                85.90%           0.4025           86.00%           0.4143
-    mean             86.07%           0.4088           85.50%           0.4182
-    spread    85.40%–86.90%    0.4012–0.4226    85.10%–86.00%    0.4143–0.4243
+    1                85.20%           0.4155           85.90%           0.4148
+    2                85.60%           0.4238           86.10%           0.4078
+    3                87.10%           0.3905           86.00%           0.4297
+    mean             85.97%           0.4099           86.00%           0.4174
+    spread    85.20%–87.10%    0.3905–0.4238    85.90%–86.10%    0.4078–0.4297
 
     ours is at least as good within the seeds' spread: yes
 
     scored on 10,000 test images:
 
     seed        ours: top-1             loss  original: top-1             loss
-    1                83.85%           0.4429           84.33%           0.4284
-    2                84.54%           0.4243           84.14%           0.4325
-    3                84.46%           0.4234           84.30%           0.4307
-    mean             84.28%           0.4302           84.26%           0.4305
-    spread    83.85%–84.54%    0.4234–0.4429    84.14%–84.33%    0.4284–0.4325
+    1                83.83%           0.4381           84.37%           0.4367
+    2                83.50%           0.4361           84.21%           0.4294
+    3                84.89%           0.4185           84.01%           0.4363
+    mean             84.07%           0.4309           84.20%           0.4341
+    spread    83.50%–84.89%    0.4185–0.4381    84.01%–84.37%    0.4294–0.4367
 
     ours is at least as good within the seeds' spread: yes
 
