@@ -94,7 +94,7 @@ class PixelFile:
             if self._places[index] != _NOWHERE:
                 return int(self._places[index])
             if self.problem is None and self._written == self._most:
-                self.problem = "the rest of its space is left to the output"
+                self.problem = "too little free space"
             if self.problem is not None:
                 return None
             self._written += 1
