@@ -43,7 +43,6 @@ from collections.abc import Callable, Sequence
 from statistics import median
 
 import torch
-import torchvision
 from torch import nn
 from torch.nn.functional import conv2d
 
@@ -56,6 +55,7 @@ from train_pytorch_model.models.kernels import fit_kernels
 from train_pytorch_model.models.normalisation import normalise_pooled
 from train_pytorch_model.models.pooling import forget_pooled, pool_first
 from train_pytorch_model.models.shapes import input_sizes
+from train_pytorch_model.models.torchvision_networks import networks
 from train_pytorch_model.models.weight_gradients import (
     multiply_weight_gradients,
     weight_gradient,
@@ -171,7 +171,7 @@ def compare_kernel_maps(channels: int, outputs: int, edge: int, stride: int, run
 
 def compare_small_steps(name: str, runs: int) -> None:
     """Compare whole training steps of a network on small images; both have trimmed kernels."""
-    plain = getattr(torchvision.models, name)(num_classes=10)
+    plain = getattr(networks, name)(num_classes=10)
     inputs = input_sizes(copy.deepcopy(plain).to("meta"), {(SMALL, SMALL)})
     fit_kernels(plain, inputs)
     pool_first(plain)
@@ -187,14 +187,14 @@ def compare_small_steps(name: str, runs: int) -> None:
 
 def compare_steps(name: str, runs: int) -> None:
     """Compare whole training steps of a network."""
-    plain = getattr(torchvision.models, name)(num_classes=10)
+    plain = getattr(networks, name)(num_classes=10)
     pool_first(plain)
     plain = plain.to(memory_format=torch.channels_last).train()
     ours = copy.deepcopy(plain)
     normalise_pooled(ours)
     for net in (plain, ours):
         forget_pooled(net)
-    skeleton = getattr(torchvision.models, name)(num_classes=10).to("meta")
+    skeleton = getattr(networks, name)(num_classes=10).to("meta")
     use_winograd(ours, input_sizes(skeleton, {(SIZE, SIZE)}), BATCH)
     multiply_weight_gradients(ours)
     images = torch.randn(BATCH, 3, SIZE, SIZE).to(memory_format=torch.channels_last)

@@ -232,9 +232,10 @@ class ValidationBatches:
 def evaluation_batch_size(
     batch_size: int, training_size: tuple[int, int], size: tuple[int, int]
 ) -> int:
-    """How many images are evaluated at once: as many pixels as in a training batch.
+    """How many images are evaluated at once: of as many pixels as a training batch has.
 
-    If those are fewer than EVALUATION_PIXELS, so many.
+    Of EVALUATION_PIXELS, if those are more; but not of more images than EVALUATED_AT_ONCE, or than
+    a training batch has.
 
     Args:
         batch_size: images in a training batch.

@@ -84,8 +84,8 @@ class CacheSpace:
         return True
 
     def take_disk(self, size: int) -> bool:
-        """Take ``size`` bytes, if it is known that there are that many, and some more."""
-        if not size <= FREE_DISK * self.disk < math.inf or in_memory(tempfile.gettempdir()):
+        """Take ``size`` bytes of a disk that has them, and some more, as far as is known."""
+        if size > FREE_DISK * self.disk or math.isinf(self.disk) or in_memory(tempfile.gettempdir()):
             return False
         self.disk -= size
         return True
