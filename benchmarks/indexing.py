@@ -12,23 +12,23 @@ are few, under many names: both sides read them from the disk's cache. ``--ours`
 environment that a user of the component has, which has no pandas: where there is one, as in the
 environment of the tests, pyarrow imports it, for a quarter to half a second.
 
-Measured on 2026-11-28 with ``--ours .venv-plain``, on a machine that others use too::
+Measured on 2026-11-29 with ``--ours .venv-plain``, on a machine that others use too::
 
     AMD EPYC with AVX2, 2 cores, no GPU; torch 2.15.0 (ours), 2.8.0 (original)
 
     medians                                            ours  original   ratio   target
-    100,000 images, class folders: read               0.46s    34.37s    74.3   at least 20: yes
-    50,000 images, class folders: first step          3.96s    27.50s     6.9   at least 3: yes
-    500,000 images, metadata: read                    0.92s     6.40s     6.9   at least 4: yes
-    50,000 images, metadata: first step               4.24s    10.21s     2.4   at least 3: no
+    100,000 images, class folders: read               0.28s    29.92s   105.4   at least 20: yes
+    50,000 images, class folders: first step          3.43s    21.60s     6.3   at least 3: yes
+    500,000 images, metadata: read                    0.64s     3.17s     5.0   at least 4: yes
+    50,000 images, metadata: first step               2.66s     6.59s     2.5   at least 3: no
 
     ours alone
-    1,000,000 images, class folders: read                               5.6s   at most 15: yes
-    1,000,000 images, class folders: peak memory                      170.6 MB   at most 1,024: yes
-    1,000,000 images, class folders: memory an image beside its path   82.8 bytes   at most 100: yes
-    1,000,000 images, metadata: read                                    1.6s   at most 15: yes
-    1,000,000 images, metadata: peak memory                           158.9 MB   at most 1,024: yes
-    1,000,000 images, metadata: memory an image beside its path        72.6 bytes   at most 100: yes
+    1,000,000 images, class folders: read                               2.7s   at most 15: yes
+    1,000,000 images, class folders: peak memory                      174.8 MB   at most 1,024: yes
+    1,000,000 images, class folders: memory an image beside its path   88.1 bytes   at most 100: yes
+    1,000,000 images, metadata: read                                    1.1s   at most 15: yes
+    1,000,000 images, metadata: peak memory                           157.0 MB   at most 1,024: yes
+    1,000,000 images, metadata: memory an image beside its path        71.3 bytes   at most 100: yes
 
 Of the first step on images that metadata lists, most is the import of torch. On a faster processor
 with AVX-512 it came after 1.40 s, the original's after 3.61 s: 2.6 (2026-11-27, three runs).

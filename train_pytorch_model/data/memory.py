@@ -85,7 +85,8 @@ class CacheSpace:
 
     def take_disk(self, size: int) -> bool:
         """Take ``size`` bytes of a disk that has them, and some more, as far as is known."""
-        if size > FREE_DISK * self.disk or math.isinf(self.disk) or in_memory(tempfile.gettempdir()):
+        known = not math.isinf(self.disk)
+        if not known or size > FREE_DISK * self.disk or in_memory(tempfile.gettempdir()):
             return False
         self.disk -= size
         return True
