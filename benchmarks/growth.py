@@ -6,49 +6,49 @@ first two are of reading alone, the others of whole trainings through the comman
 images; the time of a step is that of the last epoch, in which every image is decoded already.
 ``--quick`` takes the first two rows of each table, to see that it runs.
 
-Measured on 2026-11-28 on an AMD EPYC with AVX2, 2 cores, no GPU, that others use too::
+Measured on 2026-11-29 on an AMD EPYC with AVX2, 2 cores, no GPU, that others use too::
 
     reading images in class folders
               images             seconds         growth (MB)
-               1,000              0.0238              0.0586
-              10,000              0.0537              2.2500
-             100,000              0.3566             16.1328
-           1,000,000              4.2472            101.2812
-               slope                0.76                1.06
+               1,000              0.0164              0.1094
+              10,000              0.0364              2.1523
+             100,000              0.1897             15.9297
+           1,000,000              1.4716            103.6367
+               slope                0.66                0.98
 
     reading images with metadata
               images             seconds         growth (MB)
-               1,000              0.0079              0.1562
-              10,000              0.0332              2.8047
-             100,000              0.1566             16.5977
-           1,000,000              1.5914             84.6016
-               slope                0.76                0.90
+               1,000              0.0038              0.1406
+              10,000              0.0167              2.6367
+             100,000              0.1111             16.0195
+           1,000,000              1.1128             83.1719
+               slope                0.82                0.91
 
     training a ResNet-18 on images of so many pixels a side
        pixels a side          s an image            s in all             peak MB
-                  28              0.0106              5.5592            907.6055
-                  64              0.0232              6.0087            939.9492
-                 128              0.0482              8.3124            982.7500
-                 256              0.2119             19.3577          1,176.1992
-                 512              0.6473             57.8797          2,161.0000
-               slope                1.44                0.80                0.27
+                  28              0.0071              3.2258            896.9453
+                  64              0.0188              4.9394            912.3438
+                 128              0.0309              5.7932            974.4414
+                 256              0.0976             11.7761          1,177.0234
+                 512              0.4296             37.9779          1,863.6875
+               slope                1.36                0.80                0.24
 
     training a ResNet-18 for so many classes, on images of 64x64 pixels
              classes          s an image            s in all             peak MB
-                   2              0.0307              7.1069            912.6836
-                  10              0.0233              5.3802            969.6211
-                 100              0.0260              6.1470            979.2773
-               1,000              0.0311              6.8047            921.2656
-              10,000              0.0314              7.1628          1,038.9805
-               slope                0.02                0.01                0.01
+                   2              0.0179              4.4233            890.6016
+                  10              0.0149              4.0137            889.4688
+                 100              0.0164              3.7035            904.6016
+               1,000              0.0188              4.4936            911.5195
+              10,000              0.0183              5.5998            993.9023
+               slope                0.01                0.03                0.01
 
     training resnet18, resnet34, resnet50, resnet101, on images of 64x64 pixels
       10⁶ parameters          s an image            s in all             peak MB
-                11.7              0.0225              6.6447            916.0781
-                21.8              0.0395              7.6007          1,114.9492
-                25.6              0.0688             10.1386          1,218.3438
-                44.5              0.1129             15.9484          1,616.4570
-               slope                1.24                0.66                0.42
+                11.7              0.0163              4.8226            887.7422
+                21.8              0.0336              6.0915          1,047.9375
+                25.6              0.0498              7.8245          1,159.7305
+                44.5              0.0812             10.5853          1,488.8281
+               slope                1.22                0.60                0.39
 """
 
 import argparse
