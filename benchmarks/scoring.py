@@ -9,11 +9,21 @@ Both read the same directories from the disk's cache and choose their threads; w
 the median of the runs. Large images are almost nothing but convolutions, which both leave to
 the same library.
 
-Measured on 2026-11-28 with ``--runs 3``, on an AMD EPYC with AVX2, 2 cores::
+Measured on 2026-11-29 with ``--runs 3``, on an AMD EPYC with AVX2, 2 cores::
 
-    28x28     ours     6.8s, original 28.1s: 4.1 times as fast, expected at least 5: no; 3e-06
-    224x224   ours    34.6s, original 70.6s: 2.0 times as fast, expected at least 1: yes; 5e-11
-    1,000 images: 878 MB; 10,000: 912 MB; 100,000: 921 MB
+                            median   fastest–slowest    images/s
+    28x28     ours            4.3s         3.9s–4.8s         231
+    28x28     original       22.9s       21.3s–26.4s          44
+    224x224   ours           30.1s       30.1s–31.2s          33
+    224x224   original       60.0s       59.1s–62.6s          17
+
+    28x28: 5.3 times as fast, expected at least 5: yes; probabilities differ by 4e-06
+    224x224: 2.0 times as fast, expected at least 1: yes; probabilities differ by 3e-10
+
+    images scored   peak memory
+            1,000        894 MB
+           10,000        881 MB
+          100,000        899 MB
 """
 
 import argparse
