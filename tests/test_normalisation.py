@@ -95,6 +95,11 @@ def test_a_gradient_is_not_asked_for_twice() -> None:
         nn.Sequential(nn.ReLU(), nn.BatchNorm2d(4), nn.MaxPool2d(2)),  # ReLU needs what it gave
         nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.AvgPool2d(2)),
         nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.MaxPool2d(2, return_indices=True)),
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.MaxPool2d(2), nn.BatchNorm2d(4)),
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.MaxPool2d(2), nn.MaxPool2d(2)),
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.BatchNorm2d(4)),
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, affine=False), nn.MaxPool2d(2)),
+        nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4, momentum=None), nn.MaxPool2d(2)),
         nn.Sequential(),
     ],
 )

@@ -34,16 +34,22 @@ def normalise_pooled(net: nn.Module) -> None:
             for (_, conv), (_, norm), (name, pool) in zip(
                 children, children[1:], children[2:], strict=False
             ):
-                if isinstance(conv, nn.Conv2d) and _is_usual(norm) and _is_usual(pool):
+                if isinstance(conv, nn.Conv2d) and _normalises(norm) and _pools(pool):
                     norm.__class__ = _PooledBatchNorm2d  # its weights stay
-                    cast(_PooledBatchNorm2d, norm).geometry = geometry_of(pool)
+                    geometry = geometry_of(cast(nn.MaxPool2d, pool))
+                    cast(_PooledBatchNorm2d, norm).geometry = geometry
                     setattr(parent, name, nn.Identity())
 
 
-def _is_usual(module: nn.Module) -> bool:
-    """Whether it is a batch normalisation that has all of its weights, or a max-pooling alone."""
-    if type(module) is nn.BatchNorm2d:
-        return module.affine and module.track_running_stats and module.momentum is not None
+def _normalises(module: nn.Module) -> bool:
+    """Whether it is a batch normalisation that has weights and running statistics."""
+    if type(module) is not nn.BatchNorm2d:
+        return False
+    return module.affine and module.track_running_stats and module.momentum is not None
+
+
+def _pools(module: nn.Module) -> bool:
+    """Whether it is a max-pooling that gives what it pools alone."""
     return type(module) is nn.MaxPool2d and not module.return_indices
 
 
