@@ -1,6 +1,6 @@
 """The story of a run: read → check → fit → write."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -47,7 +47,7 @@ from train_pytorch_model.ports.model_directory import (
     write_trained_model,
 )
 from train_pytorch_model.ports.output import check_output, whole_directory
-from train_pytorch_model.ports.patience import answered
+from train_pytorch_model.ports.patience import answered, begun
 from train_pytorch_model.recovery import (
     find,
     found_before,
@@ -125,10 +125,11 @@ def train(job: Job) -> Fit:
 
 
 def _read(job: Job) -> Inputs:
+    # All three at once: each may wait for its storage.
     untrained, training, validation = together(
-        lambda: _read_model(job.untrained_model, "untrained_model"),
-        lambda: _read_labelled(job, job.training_dataset, "training_dataset"),
-        lambda: _read_labelled(job, job.validation_dataset, "validation_dataset"),
+        _read_model(job.untrained_model, "untrained_model"),
+        _read_labelled(job, job.training_dataset, "training_dataset"),
+        _read_labelled(job, job.validation_dataset, "validation_dataset"),
     )
     check_categories(training)
     return Inputs(untrained, training, with_labels_of(validation, training))
@@ -255,16 +256,23 @@ def _too_large(batch_size: int) -> str:
     )
 
 
-def _read_model(path: Path, port: str) -> ModelDirectory:
-    return answered(lambda: read_model_directory(path, port), port)
+def _read_model(path: Path, port: str) -> Callable[[], ModelDirectory]:
+    return begun(lambda: read_model_directory(path, port), port)
 
 
-def _read_labelled(job: Job, path: Path, port: str) -> ImageSet:
-    everything = answered(
-        lambda: read_image_directory(path, port, private_urls=job.private_urls), port
-    )
-    usable = labelled(everything)
-    left_out = len(everything) - len(usable)
-    if left_out:
-        warn(f"{port}: {left_out:,} of {len(everything):,} images have no label and are left out.")
-    return usable
+def _read_labelled(job: Job, path: Path, port: str) -> Callable[[], ImageSet]:
+    """Begin to read an image directory; what is returned waits for its labelled images."""
+    read = begun(lambda: read_image_directory(path, port, private_urls=job.private_urls), port)
+
+    def wait() -> ImageSet:
+        everything = read()
+        usable = labelled(everything)
+        left_out = len(everything) - len(usable)
+        if left_out:
+            warn(
+                f"{port}: {left_out:,} of {len(everything):,} images have no label and are left "
+                "out."
+            )
+        return usable
+
+    return wait

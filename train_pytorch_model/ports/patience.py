@@ -17,16 +17,23 @@ Result = TypeVar("Result")
 
 
 def answered(read: Callable[[], Result], source: str) -> Result:
-    """What ``read`` returns, called in another thread, which is left behind when it hangs.
+    """What ``read`` returns; see ``begun``."""
+    return begun(read, source)()
 
-    It hangs when the whole process has done nothing for PATIENCE_S, so nothing else may be running.
+
+def begun(read: Callable[[], Result], source: str) -> Callable[[], Result]:
+    """Begin to read in another thread, which is left behind when it hangs.
+
+    It hangs when the whole process has done nothing for PATIENCE_S, so nothing else may be running
+    but what is begun so.
 
     Args:
-        read: reads a part of the inputs; what it raises is raised here.
+        read: reads a part of the inputs.
         source: what it reads, for the message: ``training_dataset``.
 
-    Raises:
-        StorageTimeoutError: it hangs.
+    Returns:
+        What waits for it, and returns what ``read`` returns, or raises what that raises, or
+        StorageTimeoutError when it hangs.
     """
     results: list[Result] = []
     errors: list[BaseException] = []
@@ -39,14 +46,18 @@ def answered(read: Callable[[], Result], source: str) -> Result:
 
     thread = Thread(target=work, name=f"read {source}", daemon=True)
     thread.start()
-    while thread.is_alive():
-        busy = time.process_time()
-        thread.join(PATIENCE_S)
-        if thread.is_alive() and time.process_time() - busy < IDLE_S:
-            raise StorageTimeoutError(
-                f"{source}: nothing could be read for {PATIENCE_S:.0f} s, expected the storage to "
-                "answer; make sure that it does, and run again."
-            )
-    if errors:
-        raise errors[0]
-    return results[0]
+
+    def wait() -> Result:
+        while thread.is_alive():
+            busy = time.process_time()
+            thread.join(PATIENCE_S)
+            if thread.is_alive() and time.process_time() - busy < IDLE_S:
+                raise StorageTimeoutError(
+                    f"{source}: nothing could be read for {PATIENCE_S:.0f} s, expected the storage "
+                    "to answer; make sure that it does, and run again."
+                )
+        if errors:
+            raise errors[0]
+        return results[0]
+
+    return wait
