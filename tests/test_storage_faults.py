@@ -335,6 +335,30 @@ def test_a_read_that_never_returns(
     for_ever.set()
 
 
+def test_the_inputs_wait_for_their_storage_at_once(
+    run: Run, arguments: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is begun to be read only when another has been."""
+    flags = ("--untrained-model-path", "--train-data-path", "--valid-data-path")
+    inputs = {Path(str(arguments[flag])) for flag in flags}
+    all_begun, begun = threading.Barrier(len(inputs)), set[Path]()
+
+    def waiting(really: Callable[..., Any]) -> Callable[..., Any]:
+        def called(path: Any, *args: Any, **options: Any) -> Any:
+            for root in inputs - begun:
+                if not isinstance(path, int) and root in Path(os.fsdecode(path), "x").parents:
+                    begun.add(root)
+                    all_begun.wait(20)
+            return really(path, *args, **options)
+
+        return called
+
+    monkeypatch.setattr(os, "open", waiting(os.open))
+    monkeypatch.setattr(os, "scandir", waiting(os.scandir))
+    code, message = run()
+    assert (code, message, begun) == (0, "", inputs)
+
+
 HANGING = """
 import os, runpy, threading
 from train_pytorch_model.ports import patience
