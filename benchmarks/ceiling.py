@@ -74,7 +74,11 @@ def now() -> float:
 
 
 def images_per_second(
-    model: Path, training: LabelledImages, validation: LabelledImages, params: TrainingParams
+    model: Path,
+    training: LabelledImages,
+    validation: LabelledImages,
+    params: TrainingParams,
+    device: str,
 ) -> tuple[float, float]:
     """How many images a second the step alone takes in, and how many the epochs do; medians.
 
@@ -83,8 +87,9 @@ def images_per_second(
         training: the images to train on.
         validation: those to validate with, of the same size.
         params: two epochs or more.
+        device: ``cpu`` or ``cuda``.
     """
-    runtime = start("auto")
+    runtime = start(device)
     labels = training.image_set.schema.classes
     untrained = read_model_directory(model, "untrained_model")
     net = network(untrained, labels, params.random_seed)
@@ -120,6 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add("--validation", type=Path, required=True, help="another")
     add("--epochs", type=int, default=3, help="default 3")
     add("--batch-size", type=int, default=16, help="default 16")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu")
     args = parser.parse_args(argv)
     space = CacheSpace(available_bytes() // 2, 0)
     training, validation = (
@@ -127,7 +133,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for path in (args.training, args.validation)
     )
     params = TrainingParams(args.epochs, args.batch_size, patience=args.epochs)
-    for rate in images_per_second(args.untrained_model_path, training, validation, params):
+    model, device = args.untrained_model_path, args.device
+    for rate in images_per_second(model, training, validation, params, device):
         sys.stdout.write(f"{rate:.2f} images/s\n")
 
 

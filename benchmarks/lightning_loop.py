@@ -74,6 +74,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = Classifier(args, classes)
     trainer = Trainer(
         max_epochs=args.epochs,
+        accelerator="gpu" if args.device == "cuda" else "cpu",
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

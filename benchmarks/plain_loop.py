@@ -35,7 +35,7 @@ def loader(folder: Path, args: argparse.Namespace, training: bool) -> Loader:
         drop_last=training,
         num_workers=args.workers,
         persistent_workers=args.workers > 0,
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=args.device == "cuda",
     )
 
 
@@ -104,6 +104,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--batch-size", type=int, default=16, help="default 16")
     add("--learning-rate", type=float, default=0.001, help="default 0.001")
     add("--workers", type=int, default=os.cpu_count(), help="decoding processes; default: cores")
+    add("--device", choices=("cpu", "cuda"), default="cpu", help="default cpu")
     add("--synchronise", action="store_true", help="fetch results and wait after each step")
     return parser.parse_args(argv)
 
@@ -112,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Train."""
     args = parse(argv)
     torch.manual_seed(1)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(args.device)
     training, validation = loader(args.training, args, True), loader(args.validation, args, False)
     classes = len(training.dataset.classes)  # type: ignore[attr-defined]  # an ImageFolder's
     net = models.get_model(args.model, num_classes=classes).to(device)

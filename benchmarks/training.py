@@ -212,8 +212,10 @@ def command(workload: Workload, name: str, folder: Path, target: Path) -> tuple[
     """The module and the flags that train a workload in ``folder`` with a side."""
     untrained, training, validation = (folder / n for n in ("untrained", "training", "validation"))
     steps = workload.counts[0] // workload.batch
+    # Told, so that none goes on on the CPU where there is a GPU that it cannot use.
+    device = {"--device": workload.device}
     if name in (OURS, ORIGINAL):
-        return TRAIN if name == OURS else ORIGINAL_TRAIN, training_flags(
+        flags = training_flags(
             untrained,
             training,
             validation,
@@ -223,15 +225,16 @@ def command(workload: Workload, name: str, folder: Path, target: Path) -> tuple[
             patience=workload.epochs,
             print_freq=max(1, steps - 1),  # the first batch and the last
         )
+        return (TRAIN, flags + words(device)) if name == OURS else (ORIGINAL_TRAIN, flags)
     images = {"--training": training, "--validation": validation}
     amount = {"--epochs": workload.epochs, "--batch-size": workload.batch}
     if name == CEILING:
-        ceiling = {"--untrained-model-path": untrained, **images, **amount}
+        ceiling = {"--untrained-model-path": untrained, **images, **amount, **device}
         return "benchmarks.ceiling", words(ceiling)
     result = {"--output": target.with_suffix(".pt"), "--model": workload.model}
-    loop = {**images, **amount, **result}
+    loop = {**images, **amount, **result, **device}
     as_original = ["--workers", "5", "--synchronise"] if name == RECREATED else []
-    return LOOPS[name], [*words(loop), *as_original]
+    return LOOPS[name], words(loop) + as_original
 
 
 def history(model: Path) -> list[float]:

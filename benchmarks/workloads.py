@@ -48,6 +48,7 @@ class Workload:
         targets: what ours is to reach.
         model: the architecture.
         batch: images in a batch.
+        device: what trains, ``cpu`` or ``cuda``.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Workload:
     targets: tuple[Target, ...]
     model: str = "resnet18"
     batch: int = 16
+    device: str = "cpu"
 
     def __str__(self) -> str:
         training, validation = self.counts
@@ -115,6 +117,7 @@ def gpu_workloads() -> list[Workload]:
             (Target(RATES, CEILING, 0.95), Target(RATES, RECREATED, ratio)),
             model,
             batch,
+            "cuda",
         )
         for model, ratio in (("resnet50", 5), ("resnet18", 10))
         for batch in (16, 64, 256)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import NoReturn
@@ -246,10 +247,32 @@ def test_several_processes_are_refused(
     refused(run, arguments, {}, "UserError (2000): launched as one of 2 processes")
 
 
-def test_a_missing_gpu_is_told(run: Run, arguments: Arguments) -> None:
+def test_a_missing_gpu_is_told(
+    run: Run, arguments: Arguments, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where one is asked for."""
-    assert not torch.cuda.is_available(), "this test is for a machine without a GPU"
-    refused(run, arguments, {"--device": "cuda"}, "UserError (2000): --device is 'cuda'")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    line = refused(run, arguments, {"--device": "cuda"}, "UserError (2000): --device is 'cuda'")
+    assert "found no GPU that PyTorch can use; choose" in line
+
+
+def test_a_gpu_with_too_old_a_driver_is_told(
+    run: Run, arguments: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where none is asked for: it would be paid for, and not be used."""
+
+    def too_old() -> bool:
+        warnings.warn("CUDA initialization: The driver is too old.\nUpdate it", stacklevel=1)
+        return False
+
+    monkeypatch.setattr(torch.cuda, "is_available", too_old)
+    why = "found no GPU that PyTorch can use (CUDA initialization: The driver is too old.); "
+    start = f"UserError (2000): --device is 'cuda', {why}"
+    line = refused(run, arguments, {"--device": "cuda"}, start)
+    assert "Update" not in line
+    assert f"warning: --device: {why}computing on the CPU." in train(run, {"--device": "auto"})
+    on_cpu = {"--device": "cpu", "--trained-model-path": tmp_path / "on cpu"}
+    assert why not in train(run, on_cpu)
 
 
 def test_a_gpu_that_cannot_compute_is_told(

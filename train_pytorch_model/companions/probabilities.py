@@ -3,8 +3,9 @@
 import math
 import warnings
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock, Semaphore
+from threading import Lock
 
 import numpy as np
 import torch
@@ -33,8 +34,9 @@ def probabilities(
 ) -> Iterator[NDArray[np.float32]]:
     """(b, classes) for some images at a time, in order.
 
-    Each thread reads, decodes and scores images of its own: the network's operations run in one
-    thread each, which is faster than sharing each of them, and much so on a busy machine.
+    Threads read and decode; others have the network compute, each for images of its own: its
+    operations run in one thread each, which is faster than sharing each of them, and much so on a
+    busy machine. On a GPU there is one of these, as each would find out anew how to compute there.
 
     Raises:
         InvalidDatasetError: images cannot be read: all are counted, the first ten named; or
@@ -42,7 +44,7 @@ def probabilities(
     """
     on_gpu = next(net.parameters()).is_cuda
     at_once = 1 if on_gpu else torch.get_num_threads()
-    turns, progress = Semaphore(at_once), Lock()
+    progress = Lock()
     count = len(images)
     chunk = max(1, min(BATCH, count // (4 * at_once)))  # small enough to keep all of them busy
     problems = Problems()
@@ -53,13 +55,17 @@ def probabilities(
         unreadable: list[str] = []
         for batch in _batches(images, range(count)[number * chunk :][:chunk], unreadable, on_gpu):
             if not problems and not unreadable:
-                with turns:
-                    results.append(_softmax(model, net, batch, images.port))
+                results.append(computing.submit(_softmax, model, net, batch, images.port).result())
             with progress:
                 bar.update(len(batch))
         return None if problems or unreadable else np.concatenate(results), unreadable
 
-    with warnings.catch_warnings(), progress_bar(count, "scoring") as bar, _one_thread():
+    with (
+        warnings.catch_warnings(),
+        progress_bar(count, "scoring") as bar,
+        _one_thread(),
+        ThreadPoolExecutor(at_once, "score") as computing,
+    ):
         warnings.simplefilter("ignore")  # Pillow's, of odd metadata; the pixels are what counts
         ahead = 2 * decoding_threads()
         for result, unreadable in in_threads(scored, math.ceil(count / chunk), ahead):

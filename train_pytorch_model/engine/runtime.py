@@ -11,6 +11,7 @@ import torch
 from train_pytorch_model.data.cgroup import cpus
 from train_pytorch_model.engine.launcher import has_metrics_service, world_size
 from train_pytorch_model.errors import UserError, shortened
+from train_pytorch_model.report.console import warn
 
 SMALL_IMAGE = 64
 """Below this edge, in pixels, a CPU was faster with each channel apart when both were timed."""
@@ -96,12 +97,14 @@ def start(device: str, precision: str = "auto") -> Runtime:
             f"launched as one of {processes} processes, expected one: training on several GPUs is "
             "not supported yet; set instance_count and process_count_per_instance to 1."
         )
-    available = torch.cuda.is_available()
+    available, why_not = _gpu_is_available()
     if device == "cuda" and not available:
         raise UserError(
-            "--device is 'cuda', found no GPU that PyTorch can use; choose a GPU compute, or leave "
-            "--device out."
+            f"--device is 'cuda', found no GPU that PyTorch can use{why_not}; choose a GPU "
+            "compute, or leave --device out."
         )
+    if device == "auto" and why_not:
+        warn(f"--device: found no GPU that PyTorch can use{why_not}; computing on the CPU.")
     # cuBLAS is deterministic only with a fixed workspace; it reads this when CUDA starts.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # PyTorch warns, once, of an operation that it cannot make deterministic on this device.
@@ -118,6 +121,16 @@ def start(device: str, precision: str = "auto") -> Runtime:
     return _on_gpu(precision, tracked)
 
 
+def _gpu_is_available() -> tuple[bool, str]:
+    """Whether PyTorch finds a GPU; and in brackets, if there is one for which it is none, why."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        available = torch.cuda.is_available()
+    if available or not said:
+        return available, ""
+    return False, f" ({shortened(str(said[0].message).partition(chr(10))[0])})"
+
+
 def _on_gpu(precision: str, tracked: bool) -> Runtime:
     """The runtime of the first GPU.
 
@@ -129,7 +142,8 @@ def _on_gpu(precision: str, tracked: bool) -> Runtime:
             warnings.simplefilter("ignore")  # many lines, of a GPU that PyTorch is not built for
             name = torch.cuda.get_device_name()
             torch.ones(1, device="cuda")
-    except RuntimeError as error:  # it is such a one, or in use
+    # It is such a one, or in use; or another GPU of the machine is broken.
+    except (RuntimeError, torch.cuda.DeferredCudaCallError) as error:
         why = str(error).partition("\n")[0]
         raise UserError(
             f"--device: found a GPU on which PyTorch {torch.__version__} cannot compute "
@@ -144,8 +158,10 @@ def _on_gpu(precision: str, tracked: bool) -> Runtime:
             "expected one of compute capability 8.0 or more; leave --precision out, or choose "
             "such a one."
         )
-    # What is said to be float32 is: by default, convolutions round to 10 bits there (TF32).
+    # What is said to be float32 is: by default, convolutions round to 10 bits there (TF32), and
+    # products of matrices where TORCH_ALLOW_TF32_CUBLAS_OVERRIDE says so, as images of NVIDIA do.
     torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
     # The other ways to compute attention are not deterministic.
     torch.backends.cuda.enable_flash_sdp(False)
     torch.backends.cuda.enable_mem_efficient_sdp(False)
