@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from tests.conftest import Arguments, Run, class_folders, picture, refused
@@ -22,6 +23,9 @@ from train_pytorch_model import train as story
 from train_pytorch_model.data import cgroup, labelled_images, memory
 from train_pytorch_model.data.batches import OnDevice
 from train_pytorch_model.data.decode import read_content
+from train_pytorch_model.data.labelled_images import open_labelled_images
+from train_pytorch_model.data.memory import CacheSpace
+from train_pytorch_model.ports.image_directory import labelled, read_image_directory
 from train_pytorch_model.ports.image_set import ImageSet
 
 
@@ -107,6 +111,20 @@ def test_no_cache_changes_a_result(
     for name, (other, other_rows) in found.items():
         assert same(state, other), name
         assert rows == other_rows, name
+
+
+def test_the_host_forgets_what_is_on_the_device(images: Path) -> None:
+    """Once all of it is there."""
+    found = labelled(read_image_directory(images, "training_dataset"))
+    read = open_labelled_images(found, "memory", CacheSpace(1 << 30, 0))
+    source, chosen = OnDevice(read, torch.device("cpu")), torch.arange(len(found)).split(16)
+    first = list(source.batches(chosen))
+    source.finish()
+    for (pixels, labels), before in zip(source.batches(chosen), first, strict=True):
+        assert torch.equal(pixels, before.pixels)
+        assert torch.equal(labels, before.labels)
+    with pytest.raises(IndexError):
+        next(read.batches(chosen))
 
 
 def test_no_folder_for_temporary_files(

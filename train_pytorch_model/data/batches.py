@@ -104,7 +104,7 @@ class FromHost:
 
 
 class OnDevice:
-    """Pixels that stay on the device once they have been there."""
+    """Pixels that stay on the device once they have been there, and then there alone."""
 
     def __init__(self, images: LabelledImages, device: torch.device) -> None:
         self.images = images
@@ -136,6 +136,7 @@ class OnDevice:
             for _ in self.batches(_parts(torch.from_numpy(missing), SENT_AT_ONCE)):
                 pass  # each batch has been put into its rows
             self._all_there = True
+            self.images.forget_pixels()
 
 
 def source_of(images: LabelledImages, device: torch.device) -> Source:
