@@ -1,9 +1,13 @@
 """What an import does without is there once it is wanted."""
 
+import gc
 import subprocess
 import sys
 
 import pytest
+import torchvision
+
+from train_pytorch_model.imports import lean
 
 BEFORE = """
 import gc, sys
@@ -32,3 +36,12 @@ def test_what_is_left_out_is_imported_once_it_is_wanted(wanted: str) -> None:
         [sys.executable, "-c", check], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_garbage_is_still_found_by_a_process_that_trains_again() -> None:
+    """What was garbage when all had been imported was kept for ever."""
+    assert torchvision.__name__ in sys.modules
+    kept = gc.get_freeze_count()
+    with lean():
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == kept

@@ -41,8 +41,12 @@ def _module() -> ModuleType:
 def lean() -> Iterator[None]:
     """Within the block, _ASKED is not imported for its _QUESTION, and Python looks for no garbage.
 
-    An import makes none; to look for it takes a fifth of the time.
+    An import makes none; to look for it takes a fifth of the time. What there is then is not looked
+    through ever again; where both are imported already, that would keep the garbage that there is.
     """
+    if "torchvision" in sys.modules:
+        yield
+        return
     collected = gc.isenabled()
     gc.disable()
     if _ASKED not in sys.modules:
