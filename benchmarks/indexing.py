@@ -17,21 +17,21 @@ Measured on 2026-11-29 with ``--ours .venv-plain``, on a machine that others use
     AMD EPYC with AVX2, 2 cores, no GPU; torch 2.15.0 (ours), 2.8.0 (original)
 
     medians                                            ours  original   ratio   target
-    100,000 images, class folders: read               0.28s    29.92s   105.4   at least 20: yes
-    50,000 images, class folders: first step          3.43s    21.60s     6.3   at least 3: yes
-    500,000 images, metadata: read                    0.64s     3.17s     5.0   at least 4: yes
-    50,000 images, metadata: first step               2.66s     6.59s     2.5   at least 3: no
+    100,000 images, class folders: read               0.28s    30.69s   108.2   at least 20: yes
+    50,000 images, class folders: first step          2.73s    19.15s     7.0   at least 3: yes
+    500,000 images, metadata: read                    0.63s     4.30s     6.8   at least 4: yes
+    50,000 images, metadata: first step               2.88s     6.71s     2.3   at least 3: no
 
     ours alone
-    1,000,000 images, class folders: read                               2.7s   at most 15: yes
-    1,000,000 images, class folders: peak memory                      174.8 MB   at most 1,024: yes
-    1,000,000 images, class folders: memory an image beside its path   88.1 bytes   at most 100: yes
-    1,000,000 images, metadata: read                                    1.1s   at most 15: yes
-    1,000,000 images, metadata: peak memory                           157.0 MB   at most 1,024: yes
-    1,000,000 images, metadata: memory an image beside its path        71.3 bytes   at most 100: yes
+    1,000,000 images, class folders: read                               2.4s   at most 15: yes
+    1,000,000 images, class folders: peak memory                      175.3 MB   at most 1,024: yes
+    1,000,000 images, class folders: memory an image beside its path   88.6 bytes   at most 100: yes
+    1,000,000 images, metadata: read                                    1.8s   at most 15: yes
+    1,000,000 images, metadata: peak memory                           158.3 MB   at most 1,024: yes
+    1,000,000 images, metadata: memory an image beside its path        72.8 bytes   at most 100: yes
 
-Of the first step on images that metadata lists, most is the import of torch. On a faster processor
-with AVX-512 it came after 1.40 s, the original's after 3.61 s: 2.6 (2026-11-27, three runs).
+Of the first step on images that metadata lists, most is the import of torch: five earlier runs of
+that day gave 2.66 s, 2.5 times as fast. On a faster processor with AVX-512 it came after 1.40 s, the original's after 3.61 s: 2.6 (2026-11-27, three runs).
 """
 
 import argparse

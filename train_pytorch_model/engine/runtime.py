@@ -122,7 +122,7 @@ def start(device: str, precision: str = "auto") -> Runtime:
 
 
 def _gpu_is_available() -> tuple[bool, str]:
-    """Whether PyTorch finds a GPU; and in brackets, if there is one for which it is none, why."""
+    """Whether PyTorch can use a GPU; where it says why not (its driver is too old), that too."""
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         available = torch.cuda.is_available()
@@ -159,7 +159,7 @@ def _on_gpu(precision: str, tracked: bool) -> Runtime:
             "such a one."
         )
     # What is said to be float32 is: by default, convolutions round to 10 bits there (TF32), and
-    # products of matrices where TORCH_ALLOW_TF32_CUBLAS_OVERRIDE says so, as images of NVIDIA do.
+    # products of matrices where TORCH_ALLOW_TF32_CUBLAS_OVERRIDE says so.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
     # The other ways to compute attention are not deterministic.
