@@ -12,18 +12,18 @@ the same library.
 Measured on 2026-11-29 with ``--runs 3``, on an AMD EPYC with AVX2, 2 cores::
 
                             median   fastest–slowest    images/s
-    28x28     ours            4.3s         3.9s–4.8s         231
-    28x28     original       22.9s       21.3s–26.4s          44
-    224x224   ours           30.1s       30.1s–31.2s          33
-    224x224   original       60.0s       59.1s–62.6s          17
+    28x28     ours            4.3s         4.3s–4.4s         232
+    28x28     original       25.7s       25.1s–27.6s          39
+    224x224   ours           30.5s       29.5s–30.9s          33
+    224x224   original       63.6s       60.1s–65.9s          16
 
-    28x28: 5.3 times as fast, expected at least 5: yes; probabilities differ by 4e-06
-    224x224: 2.0 times as fast, expected at least 1: yes; probabilities differ by 3e-10
+    28x28: 5.9 times as fast, expected at least 5: yes; probabilities differ by 4e-06
+    224x224: 2.1 times as fast, expected at least 1: yes; probabilities differ by 3e-10
 
     images scored   peak memory
-            1,000        894 MB
-           10,000        881 MB
-          100,000        899 MB
+            1,000        801 MB
+           10,000        808 MB
+          100,000        835 MB
 """
 
 import argparse
