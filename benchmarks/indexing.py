@@ -31,7 +31,8 @@ Measured on 2026-11-29 with ``--ours .venv-plain``, on a machine that others use
     1,000,000 images, metadata: memory an image beside its path        72.8 bytes   at most 100: yes
 
 Of the first step on images that metadata lists, most is the import of torch: five earlier runs of
-that day gave 2.66 s, 2.5 times as fast. On a faster processor with AVX-512 it came after 1.40 s, the original's after 3.61 s: 2.6 (2026-11-27, three runs).
+that day gave 2.66 s, 2.5 times as fast. On a faster processor with AVX-512 it came after 1.40 s,
+the original's after 3.61 s: 2.6 (2026-11-27, three runs).
 """
 
 import argparse
